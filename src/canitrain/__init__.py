@@ -1,0 +1,1 @@
+"""canitrain: can this machine train that object detector?"""

@@ -1,0 +1,44 @@
+"""Quantities of a training step as polynomials in batch, pixels and boxes."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class BatchShape(Struct, frozen=True, kw_only=True):
+    """What one step is fed: ``batch_size`` images a GPU, ``pixels`` an image (padded height x width), ``boxes`` an image."""
+
+    batch_size: int
+    pixels: float
+    boxes: float
+
+
+class Polynomial(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Coefficients, none negative, over the basis of DESIGN section 3; b images, p pixels an image, n boxes an image.
+
+    Non-negative coefficients make every quantity monotone in batch, pixels and boxes by construction.
+    """
+
+    one: float = 0.0
+    b: float = 0.0
+    p: float = 0.0
+    n: float = 0.0
+    bp: float = 0.0
+    bn: float = 0.0
+    pn: float = 0.0
+    bpn: float = 0.0
+    pp: float = 0.0
+    bpp: float = 0.0
+
+    def at(self, shape: BatchShape) -> float:
+        """The quantity at ``shape``, in the unit of the holder's name."""
+        fixed, per_image = self.affine(shape.pixels, shape.boxes)
+        return fixed + per_image * shape.batch_size
+
+    def affine(self, pixels: float, boxes: float) -> tuple[float, float]:
+        """``(fixed, per_image)`` at that size, so that the quantity is ``fixed + per_image * batch_size``."""
+        fixed = self.one + self.p * pixels + self.n * boxes + self.pn * pixels * boxes + self.pp * pixels * pixels
+        per_image = (
+            self.b + self.bp * pixels + self.bn * boxes + self.bpn * pixels * boxes + self.bpp * pixels * pixels
+        )
+        return fixed, per_image

@@ -1,0 +1,80 @@
+"""Units: the one file that knows conversions. Base units inside: bytes, seconds, FLOPs (1 MAC = 2 FLOPs)."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from canitrain.core.errors import InputError
+
+KB_BYTES, MB_BYTES, GB_BYTES, TB_BYTES = 10**3, 10**6, 10**9, 10**12
+KIB_BYTES, MIB_BYTES, GIB_BYTES, TIB_BYTES = 2**10, 2**20, 2**30, 2**40
+MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86400.0
+FLOPS_PER_MAC = 2
+ALLOCATOR_ROUND_BYTES = 512
+"""The CUDA caching allocator hands out multiples of this. Source: c10/cuda/CUDACachingAllocator, kMinBlockSize."""
+
+_BYTE_SUFFIXES = {
+    "": 1, "b": 1,
+    "k": KIB_BYTES, "kb": KB_BYTES, "kib": KIB_BYTES,
+    "m": MIB_BYTES, "mb": MB_BYTES, "mib": MIB_BYTES,
+    "g": GIB_BYTES, "gb": GB_BYTES, "gib": GIB_BYTES,
+    "t": TIB_BYTES, "tb": TB_BYTES, "tib": TIB_BYTES,
+}  # fmt: skip
+_SECOND_SUFFIXES = {
+    "s": 1.0, "sec": 1.0, "m": MINUTE_S, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "w": 7 * DAY_S,
+}  # fmt: skip
+_NUMBER = r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*"
+
+
+def parse_bytes(text: str) -> int:
+    """A size in bytes from text such as ``64GiB``, ``24 GB`` or ``512M`` (a bare K, M, G, T is binary).
+
+    Raises:
+        InputError: the text is not a positive size.
+    """
+    match = re.fullmatch(_NUMBER, text)
+    factor = _BYTE_SUFFIXES.get(match[2].lower()) if match else None
+    if match is None or factor is None or float(match[1]) <= 0:
+        raise InputError(f"{text!r} is not a size in bytes", hint="write it like 64GiB, 24GB or 512MiB")
+    return round(float(match[1]) * factor)
+
+
+def parse_duration(text: str) -> float:
+    """A duration in seconds from text such as ``3d``, ``12h``, ``90m`` or ``45s``.
+
+    Raises:
+        InputError: the text is not a positive duration.
+    """
+    match = re.fullmatch(_NUMBER, text)
+    factor = _SECOND_SUFFIXES.get(match[2].lower()) if match else None
+    if match is None or factor is None or float(match[1]) <= 0:
+        raise InputError(f"{text!r} is not a duration", hint="write it like 3d, 12h, 90m or 45s")
+    return float(match[1]) * factor
+
+
+def format_bytes(size_bytes: float) -> str:
+    """``size_bytes`` in binary units with three figures: ``8.1 GiB``, ``620 MiB``."""
+    for unit_bytes, suffix in ((TIB_BYTES, "TiB"), (GIB_BYTES, "GiB"), (MIB_BYTES, "MiB"), (KIB_BYTES, "KiB")):
+        if abs(size_bytes) >= unit_bytes * 0.9995:
+            value = size_bytes / unit_bytes
+            return f"{value:.0f} {suffix}" if value >= 99.95 else f"{value:.1f} {suffix}"
+    return f"{size_bytes:.0f} B"
+
+
+def format_duration(duration_s: float) -> str:
+    """``duration_s`` as a reader says it: ``0.53 s``, ``4.5 min``, ``19 h``, ``3.2 days``, ``4.1 years``."""
+    if not math.isfinite(duration_s):
+        return "forever"
+    steps = (
+        (730 * DAY_S, 365.25 * DAY_S, "years"),
+        (2 * DAY_S, DAY_S, "days"),
+        (1.5 * HOUR_S, HOUR_S, "h"),
+        (1.5 * MINUTE_S, MINUTE_S, "min"),
+        (0.1, 1.0, "s"),
+    )
+    for limit_s, unit_s, suffix in steps:
+        if duration_s >= limit_s:
+            value = duration_s / unit_s
+            return f"{value:.0f} {suffix}" if value >= 9.95 else f"{value:.{2 if suffix == 's' else 1}f} {suffix}"
+    return f"{duration_s * 1000:.1f} ms"
