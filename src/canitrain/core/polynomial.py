@@ -38,7 +38,5 @@ class Polynomial(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     def affine(self, pixels: float, boxes: float) -> tuple[float, float]:
         """``(fixed, per_image)`` at that size, so that the quantity is ``fixed + per_image * batch_size``."""
         fixed = self.one + self.p * pixels + self.n * boxes + self.pn * pixels * boxes + self.pp * pixels * pixels
-        per_image = (
-            self.b + self.bp * pixels + self.bn * boxes + self.bpn * pixels * boxes + self.bpp * pixels * pixels
-        )
+        per_image = self.b + self.bp * pixels + self.bn * boxes + self.bpn * pixels * boxes + self.bpp * pixels * pixels
         return fixed, per_image
