@@ -10,8 +10,6 @@ from msgspec import Struct
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import GpuSpec
 
-HARDWARE_SCHEMA = "canitrain.hardware/1"
-
 
 class StorageKind(enum.Enum):
     """What the data directory lies on."""
@@ -146,7 +144,7 @@ class Bench(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Hardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole machine. ``gpus`` is ``Known(())`` where there is certainly none and ``Unknown`` where the probe failed."""
 
-    schema: Literal["canitrain.hardware/1"] = HARDWARE_SCHEMA
+    schema: Literal["canitrain.hardware/1"] = "canitrain.hardware/1"
     origin: str
     """``this machine``, the file it was read from, or ``described``."""
     cpu: Cpu

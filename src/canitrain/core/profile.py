@@ -9,8 +9,6 @@ from msgspec import Struct, field
 
 from canitrain.core.polynomial import Polynomial
 
-PROFILE_SCHEMA = "canitrain.profile/1"
-
 
 class Precision(enum.Enum):
     """Number formats of the step. On Ampere and later fp32 convolutions run in TF32, as torch does by default."""
@@ -161,7 +159,7 @@ class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ModelProfile(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Everything that the estimator knows of a model. Written by ``canitrain trace``, never by hand."""
 
-    schema: Literal["canitrain.profile/1"] = PROFILE_SCHEMA
+    schema: Literal["canitrain.profile/1"] = "canitrain.profile/1"
     name: str
     title: str
     family: str

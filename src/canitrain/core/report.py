@@ -14,8 +14,6 @@ from canitrain.core.interval import Interval
 from canitrain.core.profile import ImageSize, Implementation, Precision
 from canitrain.core.recipe import Recipe
 
-REPORT_SCHEMA = "canitrain.report/1"
-
 
 class Status(enum.Enum):
     """The verdict, best first; ``unknown`` when a fact that decides is missing."""
@@ -225,7 +223,7 @@ class EvidenceSummary(Struct, frozen=True, kw_only=True):
 class Report(Struct, frozen=True, kw_only=True):
     """One ``check``. ``memory`` and ``time`` speak of the recommended batch, or of ``--batch-size`` where given."""
 
-    schema: Literal["canitrain.report/1"] = REPORT_SCHEMA
+    schema: Literal["canitrain.report/1"] = "canitrain.report/1"
     version: str
     verdict: Verdict
     recommendation: Recommendation
