@@ -1,0 +1,73 @@
+"""What an adapter hands to the tracer: a model, how to run one of its training steps, and where to trace it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from canitrain.core.profile import Defaults, Implementation, Precision, SizeRule
+
+Shape = tuple[int, int, int, int]
+"""(batch, height, width, boxes an image)."""
+
+Step = Callable[[int, int, int, int], torch.Tensor]
+"""``step(batch, height, width, boxes) -> loss``, a scalar that requires a gradient."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """One model, ready to train.
+
+    ``step`` makes its own synthetic batch (so that it is recorded) with torch's factory functions and no ``device``
+    argument where the subject is ``meta`` (the tracer sets the default device), runs forward and loss, and returns the
+    loss. The tracer wraps it in its own autocast for AMP and runs backward: ``step`` does neither, and holds on to
+    nothing between calls.
+    """
+
+    model: nn.Module
+    """In train mode, parameters frozen (``requires_grad``) as the reference script freezes them."""
+    step: Step
+    stages: tuple[str, ...] = ()
+    """Module path prefixes in execution order; empty: the tracer divides the module tree itself.
+
+    What runs before the first of them belongs to a stage ``input``, what runs after the model to ``loss``, what runs in
+    between to the stage that ran last.
+    """
+    backbone: tuple[str, ...] = ()
+    """Those of ``stages`` (or prefixes of them) that ``--freeze backbone`` freezes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A library's model as its reference training script trains it."""
+
+    name: str
+    """Unique, lower case: ``fasterrcnn_resnet50_fpn``."""
+    title: str
+    """For a reader: ``Faster R-CNN R50-FPN``."""
+    family: str
+    implementation: Implementation
+    defaults: Defaults
+    size_rule: SizeRule
+    classes: int
+    build: Callable[[Precision], Built]
+    """Called once a precision; on the ``meta`` device (as default device) where ``meta`` is set.
+
+    A library whose AMP training differs from plain autocast (effdet computes its loss in fp32) can look at the precision.
+    """
+    fit_shapes: tuple[Shape, ...]
+    """Small shapes that tell the terms of ``basis`` apart: at least as many as terms."""
+    check_shapes: tuple[Shape, ...]
+    """Shapes that are traced, not fitted: at least one, best a real one."""
+    basis: tuple[str, ...]
+    """Of Polynomial's fields those that the model needs: ``("one", "b", "p", "bp")`` for a convolutional net."""
+    meta: bool = False
+    """Whether the whole step can run on the ``meta`` device (no control flow that depends on data)."""
+    tolerance: float = 0.01
+    """Largest relative error of peak live bytes and FLOPs at the check shapes (DESIGN section 3)."""
+    aliases: tuple[str, ...] = ()
+    divisor: int = 1
+    notes: tuple[str, ...] = field(default=())
