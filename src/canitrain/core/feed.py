@@ -1,0 +1,51 @@
+"""How fast images reach the training step."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from canitrain.core.interval import Interval
+
+
+class FeedRates(Struct, frozen=True, kw_only=True):
+    """Training images a second over all loader processes of the host, by what could be the slower."""
+
+    loader_images_per_s: Interval
+    """What decoding and augmenting allows; a mosaic of four counts as one image."""
+    storage_images_per_s: Interval
+    """What reading the files allows; page-cache speed where they are cached."""
+
+    @property
+    def images_per_s(self) -> float:
+        """The slower of the two, expected."""
+        return min(self.loader_images_per_s.expected, self.storage_images_per_s.expected)
+
+    @property
+    def storage_is_slower(self) -> bool:
+        """Whether the files, not the processes, hold the step up."""
+        return self.storage_images_per_s.expected < self.loader_images_per_s.expected
+
+
+class Feed(Struct, frozen=True, kw_only=True):
+    """The input pipeline of a run, first epoch (files not yet in the page cache) and later ones.
+
+    On a GPU the step is the slower of the feed and the device, provided ``overlaps``; otherwise their sum.
+    On a CPU both share the cores: add ``image_s * batch / usable cores`` to the step.
+    """
+
+    first: FeedRates
+    later: FeedRates
+    image_s: float
+    """One training image on one core in a later epoch: decode, resize, augment, collate."""
+    validation_images_per_s: Interval
+    """No mosaic, no augmentation."""
+    workers: int
+    """Loader processes over all GPUs."""
+    loading_cores: float
+    """Cores that those processes really get."""
+    overlaps: bool
+    """False with 0 workers: the training process then loads between steps."""
+    cached_ratio: float
+    """Share of the files that the page cache keeps from one epoch to the next."""
+    warnings: tuple[str, ...] = ()
+    """What had to be assumed, and what to do about a slow feed."""
