@@ -1,0 +1,129 @@
+"""The entry point: finds the command, imports only its module, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import typer
+
+from canitrain.cli.exit_codes import ExitCode
+from canitrain.cli.output import end_stdout, tell
+from canitrain.core.errors import CanitrainError, CatalogError
+
+COMMANDS = {
+    "check": "canitrain.cli.check:check_command",
+    "probe": "canitrain.cli.probe:probe_command",
+    "doctor": "canitrain.cli.doctor:doctor_command",
+    "models": "canitrain.cli.models:models_command",
+    "gpus": "canitrain.cli.gpus:gpus_command",
+    "trace": "canitrain.cli.trace:trace_command",
+    "measure": "canitrain.cli.measure:measure_command",
+    "accuracy": "canitrain.cli.accuracy:accuracy_command",
+    "schema": "canitrain.cli.schema:schema_command",
+}
+"""Command: module and function. A module's ``EXAMPLES`` (lines) end up below its ``--help``."""
+
+PROGRAM = "canitrain"
+COMPLETION_VARIABLE = "_CANITRAIN_COMPLETE"
+DEBUG_VARIABLE = "CANITRAIN_DEBUG"
+_TOP_EXAMPLES = (
+    "canitrain check --model fasterrcnn --images 20000",
+    'canitrain check --model yolov5m --data ./my-images --gpu "RTX 3060"',
+)
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code. Only here do errors become codes."""
+    try:
+        code = build_app(_commands_to_load(arguments))(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        end_stdout()
+    except CanitrainError as error:
+        tell(f"error: {error.message}\nhint: {error.hint}")
+        return ExitCode.BUG if isinstance(error, CatalogError) else ExitCode.BAD_INPUT
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        if isinstance(error, _click_exception()):
+            return _usage_error(error)
+        return _bug(error)
+    return int(code or ExitCode.FINE)
+
+
+def build_app(names: Iterable[str]) -> typer.Typer:
+    """The typer app with the commands of ``names``, whose modules are imported here."""
+    app = typer.Typer(
+        help="Can this machine train that object detector? Memory, time, bottleneck and a verdict, before a GPU-hour is spent.",
+        epilog=_examples(_TOP_EXAMPLES),
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    app.callback(invoke_without_command=True, no_args_is_help=True)(_top)
+    for name in names:
+        module_name, function_name = COMMANDS[name].split(":")
+        module = importlib.import_module(module_name)
+        epilog = _examples(getattr(module, "EXAMPLES", ()))
+        app.command(name, epilog=epilog)(getattr(module, function_name))
+    return app
+
+
+def _top(
+    *,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        # Metadata takes longer to import than to read: only where it is asked for.
+        from importlib.metadata import version as installed_version  # noqa: PLC0415
+
+        typer.echo(f"{PROGRAM} {installed_version(PROGRAM)}")
+        raise typer.Exit
+
+
+def _commands_to_load(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The one command that was typed; all of them for help, completion and mistyped names."""
+    if COMPLETION_VARIABLE not in os.environ and arguments and arguments[0] in COMMANDS:
+        return (arguments[0],)
+    return tuple(COMMANDS)
+
+
+def _examples(lines: Iterable[str]) -> str | None:
+    """An epilog with one line an example (typer keeps only blank lines)."""
+    listed = "\n\n".join(lines)
+    return f"Examples:\n\n{listed}" if listed else None
+
+
+def _click_exception() -> type[Exception]:
+    """Click's base of all usage errors, also where typer brings its own copy of click."""
+    usage_error = typer.BadParameter.__base__
+    assert usage_error is not None
+    base = usage_error.__base__
+    assert base is not None
+    return base
+
+
+def _usage_error(error: Exception) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else PROGRAM
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    one_line = " ".join(message.split()).rstrip(".")
+    tell(f"error: {one_line[:1].lower()}{one_line[1:]}\nhint: see `{command} --help`")
+    return ExitCode.BAD_INPUT
+
+
+def _bug(error: Exception) -> int:
+    if os.environ.get(DEBUG_VARIABLE):
+        raise error
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    tell(
+        f"error: canitrain failed, this is no verdict ({reason})\n"
+        f"hint: run again with {DEBUG_VARIABLE}=1 and report the traceback with `canitrain doctor`"
+    )
+    return ExitCode.BUG

@@ -1,0 +1,65 @@
+"""Where text leaves the process: the answer to stdout or a file, the talk to stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from canitrain.core.errors import InputError
+
+FALLBACK_COLUMNS = 80
+"""Where stdout is no terminal and COLUMNS is not set."""
+
+
+def answer(text: str) -> None:
+    """Print ``text`` to stdout; a reader that has gone away (``| head -1``) is no error."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+
+
+def tell(text: str) -> None:
+    """Print ``text`` to stderr."""
+    sys.stderr.write(f"{text}\n")
+
+
+def end_stdout() -> None:
+    """Flush stdout now, so that a closed pipe does not speak up while Python exits."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+
+
+def check_writable(path: Path) -> None:
+    """Refuse an ``--output`` that could not be written, before any work.
+
+    Raises:
+        InputError: its folder does not exist, it is a folder, or this user may not write there.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {folder}", hint=f"create it: mkdir -p {folder}")
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder", hint="name a file, like report.json")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise InputError(f"cannot write {path}: permission denied", hint="choose a folder that you may write to")
+
+
+def terminal_columns() -> int:
+    """Columns of the terminal, or of COLUMNS, or 80."""
+    return shutil.get_terminal_size((FALLBACK_COLUMNS, 24)).columns
+
+
+def wants_color() -> bool:
+    """Whether stdout is a terminal that takes colour (https://no-color.org, TERM=dumb)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _drop_stdout() -> None:
+    """Send what is still buffered nowhere; Python would print a traceback for it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
