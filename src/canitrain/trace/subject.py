@@ -68,6 +68,9 @@ class Subject:
     """Whether the whole step can run on the ``meta`` device (no control flow that depends on data)."""
     tolerance: float = 0.01
     """Largest relative error of peak live bytes and FLOPs at the check shapes (DESIGN section 3)."""
+    gradients_until_backward: bool = False
+    """The script frees the last step's gradients between forward and backward, not before the step: torchvision's
+    engine and effdet's train.py do, so that a whole set of gradients is alive throughout the forward pass."""
     aliases: tuple[str, ...] = ()
     divisor: int = 1
     notes: tuple[str, ...] = field(default=())
