@@ -1,0 +1,177 @@
+"""The coefficients of the time estimate: everything in ``profiles/calibration/time.toml``."""
+
+from __future__ import annotations
+
+import enum
+
+from msgspec import Struct
+
+from canitrain.core.evidence import Coefficient, EvidenceLevel
+from canitrain.core.gpu import Generation
+from canitrain.core.hardware import StorageKind
+from canitrain.core.profile import WorkKind
+from canitrain.core.recipe import Optimizer
+
+
+class Rate(enum.Enum):
+    """Which of a device's peak rates a kernel runs at."""
+
+    FP32 = "fp32"
+    """Vector units, single precision."""
+    TF32 = "tf32"
+    """Matrix units with fp32 storage: convolutions of Ampere and later."""
+    FP16 = "fp16"
+    """Matrix units with half-precision storage: AMP."""
+    CPU = "cpu"
+    """Vector units of a processor."""
+
+
+class Layout(enum.Enum):
+    """Memory order of images."""
+
+    NCHW = "nchw"
+    NHWC = "nhwc"
+
+
+class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Share of the peaks that one kind of work reaches.
+
+    Time of a group of kernels with F FLOPs, Y bytes and K kernels, on a device with peaks P and W::
+
+        max(F / (P * compute_ratio), Y / (W * bandwidth_ratio)) + Y * copy_ratio / W + K * kernel_s
+
+    ``kernel_s`` makes the curve saturate: a kernel with work w reaches w / (w + w_half) of the ratio, where w_half is
+    ``P * compute_ratio * kernel_s``.
+    """
+
+    rate: Rate
+    kind: WorkKind
+    layout: Layout | None = None
+    """``None``: any."""
+    generation: Generation | None = None
+    """``None``: every generation without a row of its own."""
+    compute_ratio: float
+    bandwidth_ratio: float
+    copy_ratio: float = 0.0
+    """Bytes moved beside the kernel's own (layout conversion, casts) / its own bytes."""
+    kernel_s: float
+    """Start and drain of one kernel on the device."""
+    source: str
+    residual: str = ""
+
+
+class OptimizerCost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One update step, by what it reads and writes of each trained parameter."""
+
+    optimizer: Optimizer
+    passes: float
+    """Bytes read and written / bytes of the trained parameters."""
+    state_copies: float
+    """Bytes of its state / bytes of the trained parameters."""
+    kernels_per_tensor: float
+    """Launched for each parameter tensor where ``foreach`` is off."""
+    source: str
+
+
+class LevelWidth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far truth may lie from the estimate at one level of evidence."""
+
+    level: EvidenceLevel
+    low_ratio: float
+    """low / expected."""
+    high_ratio: float
+    """high / expected."""
+    source: str
+
+
+class LaunchCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the Python process pays to keep a GPU busy."""
+
+    kernel_s: Coefficient
+    """Host time a kernel of forward and backward, at ``reference_hz``."""
+    optimizer_kernel_s: Coefficient
+    """Host time a kernel inside the optimizer or the EMA update."""
+    foreach_tensors_per_kernel: Coefficient
+    """Parameter tensors that one multi-tensor kernel updates."""
+    step_s: Coefficient
+    """Host time a step beside kernels: loop, loss read-back, scheduler."""
+    reference_hz: Coefficient
+    """Turbo clock of the CPU at which these were taken; cost scales with its inverse."""
+
+
+class Links(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Exchange between GPUs."""
+
+    link_ratio: Coefficient
+    """Share of the datasheet rate that an all-reduce over NVLink or the like reaches."""
+    pcie_ratio: Coefficient
+    default_pcie_bytes_per_s: Coefficient
+    """Where the card's row has no PCIe rate."""
+    network_bytes_per_s: Coefficient
+    """Between nodes, where nothing is known of the network."""
+    overlap_ratio: Coefficient
+    """Share of the backward pass under which the exchange can hide."""
+    bucket_bytes: Coefficient
+    """DDP's bucket: the last one cannot hide."""
+    latency_s: Coefficient
+    """Start of one all-reduce, a GPU of the ring."""
+    replicate_tensor_s: Coefficient
+    """DataParallel: host time to broadcast one tensor to one replica."""
+
+
+class CpuRates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A processor as a training device."""
+
+    flops_per_cycle: dict[str, Coefficient]
+    """fp32 FLOPs a core and cycle by the best vector extension present; ``none`` is plain SSE2 or less."""
+    default_hz: Coefficient
+    """Where the clock is unknown."""
+    turbo_ratio: Coefficient
+    """All-core clock under vector load / highest clock."""
+    default_memory_bytes_per_s: Coefficient
+    """Of a socket, where ``probe --bench`` has not measured it."""
+    core_memory_bytes_per_s: Coefficient
+    """What one core can draw."""
+
+
+class RunCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run pays beside its training steps."""
+
+    warm_up_s: Coefficient
+    """Process start, library import, CUDA and cuDNN initialisation, first slow steps."""
+    epoch_s: Coefficient
+    """Restart of the loader's processes and the like, an epoch."""
+    validation_host_image_s: Coefficient
+    """Host work for one validation image beside the forward pass: NMS, matching, metrics."""
+    checkpoint_bytes_per_s: dict[StorageKind, Coefficient]
+    """Serialising and writing a checkpoint."""
+    load_power_ratio: Coefficient
+    """Power of a busy GPU / TDP."""
+    idle_power_ratio: Coefficient
+    """Power of a waiting GPU / TDP."""
+
+
+class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that the time estimate does not take from the profile, the card or the recipe."""
+
+    fitted_cards: tuple[str, ...]
+    """Names of the cards (as in the catalog) whose timings were in the fit."""
+    fitted_generations: tuple[Generation, ...]
+    fitted_libraries: tuple[str, ...]
+    """Implementations whose traced work was in the fit."""
+    fit: str
+    """One line: what was fitted, on how many runs, with which cross-validated residual."""
+    cpu_fit: str
+    """The same for processors."""
+    curve: tuple[Curve, ...]
+    optimizer: tuple[OptimizerCost, ...]
+    unscale_passes: Coefficient
+    """AMP: passes over the gradients by the gradient scaler."""
+    ema_passes: Coefficient
+    """Passes over the model's state by an EMA update."""
+    ema_kernels_per_tensor: Coefficient
+    width: tuple[LevelWidth, ...]
+    launch: LaunchCosts
+    links: Links
+    cpu: CpuRates
+    run: RunCosts

@@ -1,0 +1,76 @@
+"""Seconds that several GPUs spend on each other, and where one more stops helping."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from msgspec import Struct
+
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.recipe import Strategy
+from canitrain.core.time_calibration import Links
+
+
+class Exchange(Struct, frozen=True, kw_only=True):
+    """One step's exchange between GPUs."""
+
+    exposed_s: float
+    """Not hidden under the backward pass: adds to the step."""
+    host_s: float
+    """Work of the one Python process (DataParallel), on top of its launches."""
+    launch_factor: float
+    """How many replicas one Python process launches for."""
+
+
+def ring_bytes_per_s(card: GpuSpec, links: Links) -> float:
+    """What an all-reduce inside one host reaches: the card's own links where it has any, else PCIe."""
+    if card.link_bytes_per_s is not None:
+        return card.link_bytes_per_s * links.link_ratio.value
+    return (card.pcie_bytes_per_s or links.default_pcie_bytes_per_s.value) * links.pcie_ratio.value
+
+
+def exchange(
+    strategy: Strategy,
+    *,
+    gpus: int,
+    nodes: int = 1,
+    gradient_bytes: float,
+    parameter_tensors: int,
+    batch_bytes: float,
+    backward_s: float,
+    card: GpuSpec,
+    links: Links,
+) -> Exchange:
+    """The exchange of one step among ``gpus`` cards in all.
+
+    Args:
+        strategy: DDP averages gradients in a ring, each card sending and receiving 2 (n - 1) / n of them (Patarasuk and
+            Yuan 2009); all but the last bucket hide under the backward pass. DataParallel scatters the batch from GPU
+            0, copies the weights to every replica and adds the gradients up there, with one Python process for all.
+        gpus: Cards over all nodes.
+        nodes: Hosts; a ring over several goes at the network's rate.
+        gradient_bytes: fp32 gradients (autocast keeps them so).
+        parameter_tensors: Tensors that DataParallel copies one by one.
+        batch_bytes: The whole batch as it lies on GPU 0.
+        backward_s: One card's backward pass.
+        card: Any of the equal cards.
+        links: Calibration.
+    """
+    if gpus == 1:
+        return Exchange(exposed_s=0.0, host_s=0.0, launch_factor=1.0)
+    inside_bytes_per_s = ring_bytes_per_s(card, links)
+    match strategy:
+        case Strategy.DDP:
+            bytes_per_s = min(inside_bytes_per_s, links.network_bytes_per_s.value) if nodes > 1 else inside_bytes_per_s
+            passes = 2 * (gpus - 1) / gpus
+            ring_s = passes * gradient_bytes / bytes_per_s + links.latency_s.value * gpus
+            last_s = passes * min(gradient_bytes, links.bucket_bytes.value) / bytes_per_s
+            exposed_s = max(ring_s - links.overlap_ratio.value * backward_s, last_s)
+            return Exchange(exposed_s=exposed_s, host_s=0.0, launch_factor=1.0)
+        case Strategy.DP:
+            replicas = gpus - 1
+            copied_bytes = 2 * replicas * gradient_bytes + batch_bytes * replicas / gpus
+            host_s = replicas * parameter_tensors * links.replicate_tensor_s.value
+            return Exchange(exposed_s=copied_bytes / inside_bytes_per_s, host_s=host_s, launch_factor=float(gpus))
+        case _:
+            assert_never(strategy)

@@ -1,0 +1,85 @@
+"""A GPU or a CPU as the roofline sees it: one peak and one curve for each kind of work, and one bandwidth."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from canitrain.core.gpu import Generation, GpuSpec
+from canitrain.core.profile import Precision, WorkKind
+from canitrain.core.time_calibration import Curve, Layout, Rate, TimeCalibration
+
+NO_MATRIX_UNITS = frozenset(
+    {Generation.KEPLER, Generation.MAXWELL, Generation.PASCAL, Generation.GCN, Generation.RDNA, Generation.RDNA2}
+)
+"""Architectures on which autocast gains no arithmetic speed (source: vendors' architecture white papers).
+
+GP100 has a doubled vector rate for half precision, but cuDNN accumulates in fp32 for training and does not use it.
+"""
+CONVOLUTIONS = frozenset({WorkKind.CONV, WorkKind.DEPTHWISE_CONV})
+DENSE = frozenset({WorkKind.CONV, WorkKind.GEMM})
+"""Work that matrix units can take."""
+
+
+class DeviceRates(Struct, frozen=True, kw_only=True):
+    """What one device can do; ``flops_per_s`` has an entry for every kind."""
+
+    flops_per_s: dict[WorkKind, float]
+    memory_bytes_per_s: float
+    curves: dict[WorkKind, Curve]
+
+
+def rate_of(kind: WorkKind, precision: Precision, spec: GpuSpec) -> Rate:
+    """The rate that ``kind`` runs at on this card.
+
+    PyTorch allows TF32 in cuDNN by default and not in matrix products (docs: CUDA semantics, TensorFloat-32).
+    """
+    if precision is Precision.AMP and kind in CONVOLUTIONS | {WorkKind.GEMM, WorkKind.NORM, WorkKind.ELEMENTWISE}:
+        return Rate.FP32 if spec.generation in NO_MATRIX_UNITS or spec.fp16_flops_per_s is None else Rate.FP16
+    return Rate.TF32 if kind in CONVOLUTIONS and spec.tf32_flops_per_s is not None else Rate.FP32
+
+
+def gpu_rates(spec: GpuSpec, precision: Precision, calibration: TimeCalibration, *, channels_last: bool) -> DeviceRates:
+    """Peaks (dense, datasheet) and curves of a card in one precision and layout."""
+    layout = Layout.NHWC if channels_last else Layout.NCHW
+    rates = {kind: rate_of(kind, precision, spec) for kind in WorkKind}
+    return DeviceRates(
+        flops_per_s={kind: _peak_flops_per_s(spec, kind, rate) for kind, rate in rates.items()},
+        memory_bytes_per_s=spec.memory_bytes_per_s,
+        curves={
+            kind: find_curve(calibration.curve, rate, kind, layout, spec.generation) for kind, rate in rates.items()
+        },
+    )
+
+
+def _peak_flops_per_s(spec: GpuSpec, kind: WorkKind, rate: Rate) -> float:
+    """Depthwise and pointwise kernels use the vector units whatever the number format."""
+    if kind not in DENSE:
+        return spec.fp32_flops_per_s
+    match rate:
+        case Rate.FP16:
+            return max(spec.fp16_flops_per_s or 0.0, spec.fp32_flops_per_s)
+        case Rate.TF32:
+            return max(spec.tf32_flops_per_s or 0.0, spec.fp32_flops_per_s)
+        case Rate.FP32 | Rate.CPU:
+            return spec.fp32_flops_per_s
+
+
+def find_curve(
+    curves: tuple[Curve, ...], rate: Rate, kind: WorkKind, layout: Layout, generation: Generation | None
+) -> Curve:
+    """The most specific row for ``rate`` and ``kind``: its generation and layout before one that names neither.
+
+    Raises:
+        LookupError: the calibration has no row for this rate and kind (a test walks all of them).
+    """
+    fitting = [
+        curve
+        for curve in curves
+        if curve.rate is rate
+        and curve.kind is kind
+        and curve.layout in {layout, None}
+        and curve.generation in {generation, None}
+    ]
+    if not fitting:
+        raise LookupError(f"no efficiency curve for {rate.value} {kind.value} {layout.value}")
+    return max(fitting, key=lambda curve: (curve.generation is not None, curve.layout is not None))

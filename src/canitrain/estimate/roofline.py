@@ -1,0 +1,73 @@
+"""Device seconds of the traced work: max(FLOPs / peak, bytes / bandwidth), each with its efficiency."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from canitrain.core.polynomial import BatchShape
+from canitrain.core.profile import Phase, Trace, Work, WorkKind
+from canitrain.core.recipe import Freeze, Recipe
+from canitrain.core.time_calibration import Curve
+from canitrain.estimate.device_rates import DeviceRates
+
+
+class GroupTime(Struct, frozen=True, kw_only=True):
+    """All kernels of one kind in one phase of one stage."""
+
+    stage: str
+    phase: Phase
+    kind: WorkKind
+    time_s: float
+    kernels: float
+    bandwidth_bound: bool
+
+
+def group_times(trace: Trace, shape: BatchShape, recipe: Recipe, device: DeviceRates) -> tuple[GroupTime, ...]:
+    """Every group of one training step, forward then backward, a stage after the other.
+
+    A frozen backbone has no backward pass. Activation checkpointing repeats the forward pass inside the backward.
+    """
+    groups: list[GroupTime] = []
+    for stage in trace.stages:
+        forward = [(Phase.FORWARD, kind, work) for kind, work in stage.forward.items()]
+        frozen = recipe.freeze is Freeze.BACKBONE and stage.backbone
+        backward = [] if frozen else [(Phase.BACKWARD, kind, work) for kind, work in stage.backward.items()]
+        again = [(Phase.BACKWARD, kind, work) for _, kind, work in forward] if recipe.checkpointing and backward else []
+        groups += [
+            _group_time(stage.name, phase, kind, work=work, shape=shape, device=device)
+            for phase, kind, work in (*forward, *again, *backward)
+        ]
+    return tuple(groups)
+
+
+def _group_time(
+    stage: str, phase: Phase, kind: WorkKind, *, work: Work, shape: BatchShape, device: DeviceRates
+) -> GroupTime:
+    kernels = work.kernels.at(shape)
+    compute_s, traffic_s, fixed_s = kernel_times(
+        work.flops.at(shape),
+        work.bytes.at(shape),
+        kernels,
+        flops_per_s=device.flops_per_s[kind],
+        bytes_per_s=device.memory_bytes_per_s,
+        curve=device.curves[kind],
+    )
+    return GroupTime(
+        stage=stage,
+        phase=phase,
+        kind=kind,
+        time_s=max(compute_s, traffic_s) + fixed_s,
+        kernels=kernels,
+        bandwidth_bound=traffic_s > compute_s,
+    )
+
+
+def kernel_times(
+    flops: float, size_bytes: float, kernels: float, *, flops_per_s: float, bytes_per_s: float, curve: Curve
+) -> tuple[float, float, float]:
+    """Seconds of arithmetic, of memory traffic (the larger counts), and those that come on top (copies, starts)."""
+    return (
+        flops / (flops_per_s * curve.compute_ratio),
+        size_bytes / (bytes_per_s * curve.bandwidth_ratio),
+        size_bytes * curve.copy_ratio / bytes_per_s + kernels * curve.kernel_s,
+    )

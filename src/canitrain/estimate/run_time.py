@@ -1,0 +1,227 @@
+"""Step, epoch and whole run: the slowest of device, launches and feed, plus exchange, validation and fixed costs."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import Struct
+
+from canitrain.core.dataset import Dataset
+from canitrain.core.evidence import EvidenceLevel
+from canitrain.core.fact import value_or_none
+from canitrain.core.feed import Feed, FeedRates
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.hardware import Cpu, Hardware, StorageKind
+from canitrain.core.interval import Interval
+from canitrain.core.profile import ModelProfile
+from canitrain.core.recipe import Recipe
+from canitrain.core.report import Bottleneck, StepParts, Time
+from canitrain.core.time_calibration import LevelWidth, RunCosts, TimeCalibration
+from canitrain.core.units import HOUR_S
+from canitrain.estimate.cpu_time import training_cores
+from canitrain.estimate.shapes import time_shape
+from canitrain.estimate.step_time import StepTime, step_time
+from canitrain.estimate.time_evidence import time_evidence
+
+ONE_GPU_VALIDATION = frozenset({"yolov5", "ultralytics"})
+"""Libraries whose training script validates in the first process only (source: their ``train.py``)."""
+_W_PER_KW = 1000.0
+
+
+class _Step(Struct, frozen=True, kw_only=True):
+    """A step with the feed: its interval and what it waits for."""
+
+    step_s: Interval
+    parts: StepParts
+    bottleneck: Bottleneck
+
+
+def run_time(  # noqa: PLR0917  the door agreed with check.py
+    profile: ModelProfile,
+    recipe: Recipe,
+    dataset: Dataset,
+    batch_size: int,
+    device: GpuSpec | Cpu,
+    hardware: Hardware,
+    feed: Feed,
+    calibration: TimeCalibration,
+) -> Time:
+    """Seconds of a step, an epoch with validation, and the run; energy and cost where they can be said.
+
+    Args:
+        profile: The traced implementation.
+        recipe: A decided run; ``gpus`` of ``device`` share a step.
+        dataset: How many images an epoch has.
+        batch_size: Images a GPU and step.
+        device: The card, or the processor where the run trains on it.
+        hardware: The host: its CPU launches, its storage takes the checkpoints.
+        feed: What the input pipeline delivers.
+        calibration: ``profiles/calibration/time.toml``.
+
+    Returns:
+        A steady step (of a later epoch, where there is more than one), the mean epoch and the total.
+    """
+    width = _width(time_evidence(profile, device, calibration).level, calibration)
+    bench = hardware.bench
+
+    def device_step(images: int) -> StepTime:
+        shape = time_shape(profile, recipe, dataset, images)
+        return step_time(profile, recipe, shape, device, cpu=hardware.cpu, bench=bench, calibration=calibration)
+
+    full = device_step(batch_size)
+    steady = feed.later if recipe.epochs > 1 else feed.first
+    later = _with_feed(full, feed, steady, batch_size=batch_size, recipe=recipe, device=device, width=width)
+    first = _with_feed(full, feed, feed.first, batch_size=batch_size, recipe=recipe, device=device, width=width)
+
+    steps, rest = divmod(dataset.images, batch_size * recipe.gpus)
+    rest_a_gpu = math.ceil(rest / recipe.gpus)
+    if rest:
+        short = _with_feed(
+            device_step(rest_a_gpu), feed, steady, batch_size=rest_a_gpu, recipe=recipe, device=device, width=width
+        ).step_s
+        shorter = short.expected / later.step_s.expected
+    else:
+        shorter = 0.0
+    costs = calibration.run
+    validation_s = _validation_s(profile, recipe, dataset, batch_size=batch_size, step=full, feed=feed, costs=costs)
+    fixed_s = validation_s + costs.epoch_s.value + _checkpoint_s(profile, recipe, hardware, calibration)
+    epoch_s = _scaled_plus(later.step_s, steps + shorter, fixed_s, width)
+    first_epoch_s = _scaled_plus(first.step_s, steps + shorter, fixed_s, width)
+    total_s = _sum(first_epoch_s, epoch_s.scaled(recipe.epochs - 1), costs.warm_up_s.value)
+    busy = min(1.0, full.compute_s / later.step_s.expected)
+    return Time(
+        step_s=later.step_s,
+        epoch_s=epoch_s,
+        total_s=total_s,
+        images_per_s=batch_size * recipe.gpus / later.step_s.expected,
+        bottleneck=later.bottleneck,
+        parts=later.parts,
+        validation_s=validation_s,
+        kinds_s=_kinds_s(full, later.parts),
+        energy_kwh=_energy_kwh(device, recipe, busy, total_s.expected, costs),
+        cost=None if recipe.price_per_hour is None else recipe.price_per_hour * total_s.expected / HOUR_S,
+    )
+
+
+def _width(level: EvidenceLevel, calibration: TimeCalibration) -> LevelWidth:
+    return next(row for row in calibration.width if row.level is level)
+
+
+def _with_feed(
+    step: StepTime,
+    feed: Feed,
+    rates: FeedRates,
+    *,
+    batch_size: int,
+    recipe: Recipe,
+    device: GpuSpec | Cpu,
+    width: LevelWidth,
+) -> _Step:
+    """The step as the slowest of its parts, plus the exchange.
+
+    On a CPU loading shares the cores and is part of the device's seconds. Without workers a GPU waits while its process
+    loads, so that the loader's seconds include the device's.
+    """
+    images = batch_size * recipe.gpus
+    on_cpu = isinstance(device, Cpu)
+    sharing_s = feed.image_s * images / training_cores(device) if isinstance(device, Cpu) else 0.0
+    compute_s = step.compute_s + sharing_s
+    device_s = max(compute_s, step.launches_s)
+    loading = _seconds(images, rates.loader_images_per_s)
+    storing = _seconds(images, rates.storage_images_per_s)
+    waiting_s = 0.0 if feed.overlaps or on_cpu else device_s
+    if on_cpu:
+        loading = Interval(low=0.0, expected=0.0, high=0.0)
+    parts = StepParts(
+        compute_s=compute_s,
+        launches_s=step.launches_s,
+        loader_s=loading.expected + waiting_s,
+        storage_s=storing.expected + waiting_s,
+        communication_s=step.communication_s,
+        optimizer_s=step.optimizer_s,
+    )
+    low_s = max(device_s * width.low_ratio, max(loading.low, storing.low) + waiting_s * width.low_ratio)
+    high_s = max(device_s * width.high_ratio, max(loading.high, storing.high) + waiting_s * width.high_ratio)
+    return _Step(
+        step_s=Interval(
+            low=low_s + step.communication_s * width.low_ratio,
+            expected=max(device_s, parts.loader_s, parts.storage_s) + step.communication_s,
+            high=high_s + step.communication_s * width.high_ratio,
+        ),
+        parts=parts,
+        bottleneck=_bottleneck(step, parts, waiting_s, on_cpu=on_cpu),
+    )
+
+
+def _seconds(images: int, rate: Interval) -> Interval:
+    return Interval(low=images / rate.high, expected=images / rate.expected, high=images / rate.low)
+
+
+def _bottleneck(step: StepTime, parts: StepParts, waiting_s: float, *, on_cpu: bool) -> Bottleneck:
+    """The part that would have to shrink first."""
+    compute = Bottleneck.GPU_MEMORY_BANDWIDTH if step.bandwidth_bound else Bottleneck.GPU_COMPUTE
+    candidates = {
+        Bottleneck.CPU_COMPUTE if on_cpu else compute: parts.compute_s,
+        Bottleneck.LAUNCHES: parts.launches_s,
+        Bottleneck.DECODE: parts.loader_s - waiting_s,
+        Bottleneck.STORAGE: parts.storage_s - waiting_s,
+        Bottleneck.COMMUNICATION: parts.communication_s,
+    }
+    return max(candidates, key=lambda name: candidates[name])
+
+
+def _validation_s(
+    profile: ModelProfile,
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    batch_size: int,
+    step: StepTime,
+    feed: Feed,
+    costs: RunCosts,
+) -> float:
+    """Forward pass over the validation images, or their loading, whichever is slower, plus the host's share."""
+    if not recipe.validation or not dataset.validation_images:
+        return 0.0
+    gpus = 1 if profile.implementation.library in ONE_GPU_VALIDATION else recipe.gpus
+    image_s = max(step.forward_s, step.forward_launches_s) / (batch_size * gpus)
+    host_s = costs.validation_host_image_s.value / gpus
+    return dataset.validation_images * max(image_s + host_s, 1 / feed.validation_images_per_s.expected)
+
+
+def _checkpoint_s(profile: ModelProfile, recipe: Recipe, hardware: Hardware, calibration: TimeCalibration) -> float:
+    """Writing weights, EMA copy and optimizer state once an epoch; a disk of unknown kind counts as a slow one."""
+    kind = value_or_none(hardware.storage.kind) or StorageKind.HDD
+    state = next(row for row in calibration.optimizer if row.optimizer is recipe.optimizer).state_copies
+    copies = 1 + state + (1 if recipe.ema else 0)
+    return profile.parameter_bytes * copies / calibration.run.checkpoint_bytes_per_s[kind].value
+
+
+def _scaled_plus(step_s: Interval, steps: float, fixed_s: float, width: LevelWidth) -> Interval:
+    return Interval(
+        low=step_s.low * steps + fixed_s * width.low_ratio,
+        expected=step_s.expected * steps + fixed_s,
+        high=step_s.high * steps + fixed_s * width.high_ratio,
+    )
+
+
+def _sum(first: Interval, others: Interval, extra_s: float) -> Interval:
+    return Interval(
+        low=first.low + others.low + extra_s,
+        expected=first.expected + others.expected + extra_s,
+        high=first.high + others.high + extra_s,
+    )
+
+
+def _kinds_s(step: StepTime, parts: StepParts) -> dict[str, float]:
+    """By kind of work; ``loading`` is what the loader takes from a CPU that also trains."""
+    loading_s = parts.compute_s - step.compute_s
+    return step.kinds_s() | ({"loading": loading_s} if loading_s > 0 else {})
+
+
+def _energy_kwh(device: GpuSpec | Cpu, recipe: Recipe, busy: float, total_s: float, costs: RunCosts) -> float | None:
+    """Of the GPUs alone; ``None`` where nobody states the power (a CPU, some cards)."""
+    if isinstance(device, Cpu) or device.tdp_w is None:
+        return None
+    share = costs.load_power_ratio.value * busy + costs.idle_power_ratio.value * (1 - busy)
+    return device.tdp_w * share * recipe.gpus * total_s / HOUR_S / _W_PER_KW

@@ -1,0 +1,131 @@
+"""One training step: device, host launches and exchange between GPUs, before any waiting for images."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.hardware import Bench, Cpu
+from canitrain.core.polynomial import BatchShape
+from canitrain.core.profile import ModelProfile, Phase, Precision, WorkKind
+from canitrain.core.recipe import Recipe
+from canitrain.core.time_calibration import TimeCalibration
+from canitrain.estimate.communication import exchange
+from canitrain.estimate.cpu_time import cpu_rates
+from canitrain.estimate.device_rates import DeviceRates, gpu_rates
+from canitrain.estimate.launches import launches_s
+from canitrain.estimate.roofline import GroupTime, group_times
+from canitrain.estimate.update_time import trained_parameter_bytes, update_work
+
+RGB_FP32_BYTES = 12
+"""Three channels of four bytes: one input pixel."""
+
+
+class StepTime(Struct, frozen=True, kw_only=True):
+    """Seconds of one step on one device, without the loader."""
+
+    groups: tuple[GroupTime, ...]
+    optimizer_s: float
+    """Update, gradient scaler and EMA on the device, averaged over the accumulation steps."""
+    launches_s: float
+    """Whole step, host; 0 on a CPU, whose kernels carry their own start."""
+    forward_launches_s: float
+    communication_s: float
+
+    @property
+    def compute_s(self) -> float:
+        """Device seconds: forward, backward and update."""
+        return sum(group.time_s for group in self.groups) + self.optimizer_s
+
+    @property
+    def forward_s(self) -> float:
+        """Device seconds of the forward pass alone, loss included."""
+        return sum(group.time_s for group in self.groups if group.phase is Phase.FORWARD)
+
+    @property
+    def bandwidth_bound(self) -> bool:
+        """Whether most of the device's time goes to kernels that wait for its memory."""
+        waiting_s = sum(group.time_s for group in self.groups if group.bandwidth_bound) + self.optimizer_s
+        return waiting_s > self.compute_s / 2
+
+    def kinds_s(self) -> dict[str, float]:
+        """Device seconds by kind of work and ``optimizer``; they sum to ``compute_s``."""
+        kinds = {kind.value: sum(g.time_s for g in self.groups if g.kind is kind) for kind in WorkKind}
+        return {name: time_s for name, time_s in kinds.items() if time_s} | {"optimizer": self.optimizer_s}
+
+    def stages_s(self) -> dict[str, float]:
+        """Device seconds by stage, forward and backward, in execution order."""
+        stages: dict[str, float] = {}
+        for group in self.groups:
+            stages[group.stage] = stages.get(group.stage, 0.0) + group.time_s
+        return stages
+
+
+def step_time(
+    profile: ModelProfile,
+    recipe: Recipe,
+    shape: BatchShape,
+    device: GpuSpec | Cpu,
+    *,
+    cpu: Cpu,
+    bench: Bench | None,
+    calibration: TimeCalibration,
+) -> StepTime:
+    """One step at ``shape`` (images a GPU) on ``device``; ``cpu`` is the host that launches.
+
+    A CPU trains in fp32 whatever the recipe's precision.
+    """
+    if isinstance(device, Cpu):
+        rates = cpu_rates(device, bench, calibration)
+        return _cpu_step_time(profile, recipe, shape, rates, calibration)
+    rates = gpu_rates(device, recipe.precision, calibration, channels_last=recipe.channels_last)
+    groups = group_times(profile.traces[recipe.precision], shape, recipe, rates)
+    update = update_work(profile, recipe, calibration)
+    steps = accumulation_steps(recipe, shape.batch_size)
+    forward_kernels = sum(group.kernels for group in groups if group.phase is Phase.FORWARD)
+    backward_kernels = sum(group.kernels for group in groups if group.phase is Phase.BACKWARD)
+    shared = exchange(
+        recipe.strategy,
+        gpus=recipe.gpus,
+        gradient_bytes=trained_parameter_bytes(profile, recipe),
+        parameter_tensors=profile.parameter_tensors,
+        batch_bytes=shape.batch_size * recipe.gpus * shape.pixels * RGB_FP32_BYTES,
+        backward_s=sum(group.time_s for group in groups if group.phase is Phase.BACKWARD),
+        card=device,
+        links=calibration.links,
+    )
+    launch = calibration.launch
+    forward_launches_s = launches_s(forward_kernels, 0.0, cpu, launch)
+    all_launches_s = launches_s(forward_kernels + backward_kernels, update.kernels / steps, cpu, launch)
+    return StepTime(
+        groups=groups,
+        optimizer_s=_traffic_s(update.traffic_bytes, rates) / steps,
+        launches_s=all_launches_s * shared.launch_factor + shared.host_s,
+        forward_launches_s=forward_launches_s,
+        communication_s=shared.exposed_s,
+    )
+
+
+def _cpu_step_time(
+    profile: ModelProfile, recipe: Recipe, shape: BatchShape, rates: DeviceRates, calibration: TimeCalibration
+) -> StepTime:
+    groups = group_times(profile.traces[Precision.FP32], shape, recipe, rates)
+    update = update_work(profile, recipe, calibration)
+    steps = accumulation_steps(recipe, shape.batch_size)
+    start_s = update.kernels * rates.curves[WorkKind.ELEMENTWISE].kernel_s
+    return StepTime(
+        groups=groups,
+        optimizer_s=(_traffic_s(update.traffic_bytes, rates) + start_s) / steps,
+        launches_s=0.0,
+        forward_launches_s=0.0,
+        communication_s=0.0,
+    )
+
+
+def _traffic_s(size_bytes: float, rates: DeviceRates) -> float:
+    return size_bytes / (rates.memory_bytes_per_s * rates.curves[WorkKind.ELEMENTWISE].bandwidth_ratio)
+
+
+def accumulation_steps(recipe: Recipe, batch_size: int) -> int:
+    """Steps between two updates, so that the recipe's effective batch is kept."""
+    return max(1, round(recipe.effective_batch_size / (batch_size * recipe.gpus)))
