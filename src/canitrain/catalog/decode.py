@@ -1,0 +1,158 @@
+"""Strict decoding: a file becomes a core record, or an error that names file, key, value and the way out."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from canitrain.core.errors import CanitrainError, CatalogError, InputError
+
+T = TypeVar("T")
+
+_SIGNED_KEYS = ("check_live_error", "check_flops_error")
+"""The only numbers of any file that may be below zero: residuals."""
+_STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
+_SHOWN_CHARACTERS = 60
+
+
+class Owner(enum.Enum):
+    """Whose file it is, which decides whose error a broken one is."""
+
+    USER = "user"
+    """Given on the command line: ``InputError``, exit 2."""
+    CANITRAIN = "canitrain"
+    """Shipped under profiles/: ``CatalogError``, exit 70."""
+
+
+def read_bytes(path: Path, owner: Owner, *, hint: str) -> bytes:
+    """The content of ``path``.
+
+    Raises:
+        InputError: a user's file is missing, a folder or not readable.
+        CatalogError: a file of ours is.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _error(owner, f"{path} does not exist", hint) from None
+    except OSError as error:
+        raise _error(owner, f"{path} cannot be read: {error.strerror}", hint) from None
+
+
+def decode_json(raw: bytes, type_: type[T], path: Path, owner: Owner, *, hint: str) -> T:
+    """``raw`` as ``type_``, with unknown keys, wrong types, and in a user's file also negative or infinite numbers refused.
+
+    Files of ours get the same check of numbers in the tests, not in every run.
+
+    Raises:
+        InputError: a user's file is malformed, truncated or does not fit.
+        CatalogError: a file of ours does.
+    """
+    try:
+        record = msgspec.json.decode(raw, type=type_)
+        if owner is Owner.USER:
+            refuse_bad_numbers(msgspec.json.decode(raw), path, owner, hint=hint)
+    except msgspec.ValidationError as error:
+        raise _error(owner, f"{path}: {_explained(str(error), msgspec.json.decode(raw))}", hint) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _error(owner, f"{path} is not valid JSON: {_syntax(str(error), raw)}", hint) from None
+    except RecursionError:
+        raise _error(owner, f"{path} is nested too deeply to be what it should be", hint) from None
+    return record
+
+
+def decode_toml(path: Path, type_: type[T]) -> T:
+    """A TOML file of ours as ``type_``.
+
+    Raises:
+        CatalogError: it is missing, malformed, has an unknown key, or a number that is not finite.
+    """
+    import tomllib  # noqa: PLC0415 -- the JSON paths do without it
+
+    hint = "install canitrain again; if that does not help, report it"
+    raw = read_bytes(path, Owner.CANITRAIN, hint=hint)
+    try:
+        table = tomllib.loads(raw.decode())
+        refuse_bad_numbers(table, path, Owner.CANITRAIN, hint=hint, signed=True)
+        return msgspec.convert(table, type_)
+    except msgspec.ValidationError as error:
+        raise CatalogError(f"{path}: {_explained(str(error), table)}", hint=hint) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{path} is not valid TOML: {error}", hint=hint) from None
+
+
+def refuse_bad_numbers(tree: Any, path: Path, owner: Owner, *, hint: str, signed: bool = False) -> None:  # noqa: ANN401 -- decoded JSON
+    """Check that every number in ``tree`` is finite and, unless ``signed``, not below zero.
+
+    Raises:
+        InputError: one is not, in a user's file.
+        CatalogError: one is not, in a file of ours.
+    """
+    for key, number in _numbers(tree, "$"):
+        if not math.isfinite(number):
+            raise _error(owner, f"{path}: {key} is {number}, not a finite number", hint)
+        if number < 0 and not signed:
+            raise _error(owner, f"{path}: {key} is {number}, which is below zero", hint)
+
+
+def _numbers(node: Any, key: str) -> Iterator[tuple[str, float]]:  # noqa: ANN401 -- decoded JSON
+    """Every number below ``node`` with its path, residuals left out."""
+    match node:
+        case bool():
+            return
+        case int() | float():
+            yield key, node
+        case dict():
+            for name, child in node.items():
+                if name not in _SIGNED_KEYS:
+                    yield from _numbers(child, f"{key}.{name}")
+        case list():
+            for index, child in enumerate(node):
+                yield from _numbers(child, f"{key}[{index}]")
+
+
+def _explained(message: str, tree: Any) -> str:  # noqa: ANN401 -- decoded JSON
+    """msgspec's ``what - at `path``` as ``path: what``, with the value found there."""
+    what, _, where = message.partition(" - at ")
+    where = where.strip("`") or "$"
+    node = tree
+    for name, index in _STEP.findall(where):
+        try:
+            node = node[name] if name else node[int(index)]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return f"{where}: {what}"
+    if isinstance(node, dict | list):
+        return f"{where}: {what}"
+    shown = repr(node)
+    return f"{where} is {shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + '...'}: {what}"
+
+
+def _syntax(message: str, raw: bytes) -> str:
+    """What is wrong with the text, in a reader's words."""
+    if not raw.strip():
+        return "it is empty"
+    if "truncated" in message:
+        return "it ends too early"
+    found = re.search(r"\(byte (\d+)\)", message)
+    if found is None:
+        return message
+    before = raw[: int(found[1])]
+    line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
+    word = re.match(rb"-?\w+", raw[int(found[1]) :])
+    near = f", near {word[0].decode(errors='replace')!r}" if word else ""
+    return f"{message.split(' (byte')[0].removeprefix('JSON is malformed: ')} at line {line}, column {column}{near}"
+
+
+def _error(owner: Owner, message: str, hint: str) -> CanitrainError:
+    """The error of the right branch."""
+    match owner:
+        case Owner.USER:
+            return InputError(message, hint=hint)
+        case Owner.CANITRAIN:
+            return CatalogError(message, hint=hint)
