@@ -1,0 +1,194 @@
+"""The processor, from ``/proc/cpuinfo`` and ``/sys`` on Linux, ``sysctl`` on macOS, the registry on Windows."""
+
+from __future__ import annotations
+
+import re
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.hardware import Bound, Cpu
+from canitrain.probe.cpuinfo_cache import cpuinfo_flags
+from canitrain.probe.host import Host, derive, first_known, positive
+from canitrain.probe.limits import Limits
+
+X86_EXTENSIONS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
+ARM_EXTENSIONS = {"asimd": "neon", "neon": "neon", "sve": "sve"}
+"""What ``Features`` of ``/proc/cpuinfo`` calls them. Source: Documentation/arch/arm64/elf_hwcaps.rst."""
+ARM_PARTS = {
+    "0xd03": "Cortex-A53", "0xd07": "Cortex-A57", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76",
+    "0xd0c": "Neoverse-N1", "0xd40": "Neoverse-V1", "0xd42": "Cortex-A78AE", "0xd49": "Neoverse-N2", "0xd4f": "Neoverse-V2",
+}  # fmt: skip
+"""``CPU part`` of ARM's own cores. Source: the MIDR_EL1 part numbers in the technical reference manuals."""
+MHZ, GHZ, KHZ = 1e6, 1e9, 1e3
+REGISTRY_KEY = r"HKLM\HARDWARE\DESCRIPTION\System\CentralProcessor\0"
+
+
+def read_cpu(host: Host, limits: Limits) -> Cpu:
+    """The processor, and how many of its cores this process may use."""
+    architecture = derive(host.platform, lambda platform: _filled(platform.machine.lower()))
+    match host.system:
+        case "Linux":
+            cpu = _linux(host, architecture)
+        case "Darwin":
+            cpu = _macos(host, architecture)
+        case _:
+            cpu = _windows(host, architecture)
+    usable = _least(cpu.logical_cores, limits)
+    return Cpu(
+        model=cpu.model,
+        architecture=architecture,
+        physical_cores=cpu.physical_cores,
+        logical_cores=cpu.logical_cores,
+        usable_cores=usable,
+        bounds=limits.core_bounds,
+        base_hz=cpu.base_hz,
+        max_hz=cpu.max_hz,
+        vector_extensions=cpu.vector_extensions,
+    )
+
+
+def _least(logical: Known[int] | Unknown, limits: Limits) -> Known[float] | Unknown:
+    """The least of the logical cores and every bound; unknown where a bound that may be lower could not be read."""
+    if limits.unread_cores:
+        return Unknown(reason=f"a limit could not be read: {limits.unread_cores[0]}")
+    if isinstance(logical, Unknown):
+        return logical
+    least = min((Bound(name=logical.source, value=logical.value), *limits.core_bounds), key=lambda bound: bound.value)
+    return Known(value=float(least.value), source=least.name)
+
+
+def _linux(host: Host, architecture: Known[str] | Unknown) -> Cpu:
+    text = host.read("/proc/cpuinfo")
+    processors = derive(text, parse_cpuinfo)
+    first = derive(processors, lambda rows: rows[0])
+    frequency = "/sys/devices/system/cpu/cpu0/cpufreq"
+    model = first_known(
+        derive(first, lambda row: _filled(row.get("model name") or row.get("cpu model") or ARM_PARTS[row["CPU part"]])),
+        derive(host.read("/proc/device-tree/model"), lambda name: _filled(name.strip("\0"))),
+    )
+    max_hz = derive(host.read(f"{frequency}/cpuinfo_max_freq"), lambda khz: positive(khz) * KHZ)
+    return _cpu(
+        model=model,
+        architecture=architecture,
+        physical=derive(processors, _physical_cores),
+        logical=derive(processors, len),
+        base_hz=first_known(
+            derive(host.read(f"{frequency}/base_frequency"), lambda khz: positive(khz) * KHZ),
+            derive(model, _stated_hz),
+            derive(first, _virtual_hz, "cpu MHz of a virtual machine in /proc/cpuinfo"),
+        ),
+        max_hz=max_hz,
+        vector=derive(first, _extensions),
+    )
+
+
+def _macos(host: Host, architecture: Known[str] | Unknown) -> Cpu:
+    """Source: ``sysctl`` names of Apple's "Determining system capabilities". Apple silicon states no clock."""
+    facts = derive(
+        host.run("sysctl", "hw", "machdep.cpu"),
+        lambda text: dict(line.split(": ", 1) for line in text.splitlines() if ": " in line),
+    )
+    flags = derive(
+        facts, lambda row: f"{row.get('machdep.cpu.features', '')} {row.get('machdep.cpu.leaf7_features', '')}".lower()
+    )
+    arm = derive(facts, lambda row: ("neon",) if row.get("hw.optional.arm64") == "1" else _none())
+    x86 = derive(
+        flags,
+        lambda text: tuple(
+            name
+            for name in X86_EXTENSIONS
+            if re.search(rf"\b{name.replace('_', '.').replace('avx$', 'avx1.0')}\b", text)
+        ),
+    )
+    return _cpu(
+        model=derive(facts, lambda row: _filled(row["machdep.cpu.brand_string"])),
+        architecture=architecture,
+        physical=derive(facts, lambda row: positive(row["hw.physicalcpu"])),
+        logical=derive(facts, lambda row: positive(row["hw.logicalcpu"])),
+        base_hz=derive(facts, lambda row: float(positive(row["hw.cpufrequency"]))),
+        max_hz=derive(facts, lambda row: float(positive(row["hw.cpufrequency_max"]))),
+        vector=arm if isinstance(arm, Known) else x86,
+    )
+
+
+def _windows(host: Host, architecture: Known[str] | Unknown) -> Cpu:
+    name = host.run("reg", "query", REGISTRY_KEY, "/v", "ProcessorNameString")
+    speed = host.run("reg", "query", REGISTRY_KEY, "/v", "~MHz")
+    return _cpu(
+        model=derive(name, lambda text: _filled(text.split("REG_SZ", 1)[1].strip())),
+        architecture=architecture,
+        physical=derive(host.psutil("cpu_count_physical", int), positive),
+        logical=derive(host.psutil("cpu_count", int), positive),
+        base_hz=derive(speed, lambda text: positive(int(text.split("REG_DWORD", 1)[1].strip(), 16)) * MHZ),
+        max_hz=Unknown(reason="Windows states no turbo clock"),
+        vector=derive(cpuinfo_flags(host), lambda flags: tuple(name for name in X86_EXTENSIONS if name in flags)),
+    )
+
+
+def _cpu(  # noqa: PLR0917
+    model: Known[str] | Unknown,
+    architecture: Known[str] | Unknown,
+    physical: Known[int] | Unknown,
+    logical: Known[int] | Unknown,
+    base_hz: Known[float] | Unknown,
+    max_hz: Known[float] | Unknown,
+    vector: Known[tuple[str, ...]] | Unknown,
+) -> Cpu:
+    return Cpu(
+        model=model,
+        architecture=architecture,
+        physical_cores=physical,
+        logical_cores=logical,
+        usable_cores=Unknown(reason="limits not applied yet"),
+        base_hz=base_hz,
+        max_hz=max_hz,
+        vector_extensions=vector,
+    )
+
+
+def parse_cpuinfo(text: str) -> tuple[dict[str, str], ...]:
+    """One record a processor; raises ValueError where there is none. ARM's trailing ``Model`` lines are no processor."""
+    rows = []
+    for block in text.split("\n\n"):
+        row = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
+        if "processor" in row and row["processor"].isdecimal():
+            rows.append(row)
+    if not rows:
+        raise ValueError(text)
+    return tuple(rows)
+
+
+def _physical_cores(rows: tuple[dict[str, str], ...]) -> int:
+    """Distinct (package, core) pairs; ARM's cpuinfo names none, and has a thread a core."""
+    pairs = {(row.get("physical id"), row.get("core id", row["processor"])) for row in rows}
+    return len(pairs)
+
+
+def _extensions(row: dict[str, str]) -> tuple[str, ...]:
+    if "flags" in row:
+        flags = set(row["flags"].split())
+        return tuple(name for name in X86_EXTENSIONS if name in flags)
+    features = row["Features"].split()
+    return tuple(dict.fromkeys(ARM_EXTENSIONS[name] for name in features if name in ARM_EXTENSIONS))
+
+
+def _stated_hz(model: str) -> float:
+    """``... CPU @ 2.20GHz``: Intel's model names end in the base clock."""
+    return float(model.rpartition("@ ")[2].removesuffix("GHz")) * GHZ
+
+
+def _virtual_hz(row: dict[str, str]) -> float:
+    """A virtual machine's clock is its constant time stamp counter's, which is the base clock; bare metal's varies."""
+    if "hypervisor" not in row["flags"].split():
+        raise ValueError(row["flags"])
+    return round(float(row["cpu MHz"])) * MHZ
+
+
+def _filled(text: str) -> str:
+    """``text`` without runs of blanks; raises ValueError where it is empty."""
+    if not text.strip():
+        raise ValueError(text)
+    return " ".join(text.split())
+
+
+def _none() -> tuple[str, ...]:
+    raise ValueError

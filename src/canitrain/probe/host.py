@@ -1,0 +1,184 @@
+"""The one door through which the probe looks at a machine: every failure comes back as ``Unknown(reason)``."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import Struct
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.probe.sources import Platform, Sources, Volume
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+TOTAL_LIMIT_S = 2.5
+"""The whole probe's time; what is asked later is unknown. Ours: a probe that hangs is worse than one that knows less."""
+CALL_LIMIT_S = 0.8
+"""One file, folder or NVML query."""
+START_LIMIT_S = 2.0
+"""NVML's start, which wakes every card, and programs."""
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """One question that was asked: which source, and what went wrong (``None``: it answered)."""
+
+    source: str
+    failure: str | None
+
+
+class _Worker:
+    """A daemon thread that answers one question at a time, and is left behind when it hangs."""
+
+    def __init__(self) -> None:
+        self._questions: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[object, Exception | None]] = queue.SimpleQueue()
+        threading.Thread(target=self._serve, daemon=True, name="canitrain-probe").start()
+
+    def _serve(self) -> None:
+        while True:
+            question = self._questions.get()
+            try:
+                self._answers.put((question(), None))
+            except Exception as error:  # noqa: BLE001 - whatever a driver raises is an answer
+                self._answers.put((None, error))
+
+    def ask(self, question: Callable[[], object], limit_s: float) -> object:
+        """The answer; raises what the question raised, or ``queue.Empty`` after ``limit_s``."""
+        self._questions.put(question)
+        answer, error = self._answers.get(timeout=limit_s)
+        if error is not None:
+            raise error
+        return answer
+
+
+def failure_text(error: BaseException) -> str:
+    """What went wrong, for a reader, without a trace and without a path."""
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
+            return "not there"
+        case PermissionError():
+            return "permission denied"
+        case queue.Empty() | subprocess.TimeoutExpired() | TimeoutError():
+            return "no answer in time"
+        case subprocess.CalledProcessError():
+            return f"exited with {error.returncode}"
+        case ModuleNotFoundError():
+            return f"the Python package {error.name} is not installed"
+        case OSError() if error.strerror:
+            return error.strerror.lower()
+        case _:
+            return f"{type(error).__name__}: {error}".splitlines()[0][:120]
+
+
+class Host:
+    """A machine behind its sources. No method raises; each answer is ``Known`` or ``Unknown`` with the reason."""
+
+    def __init__(self, sources: Sources, *, total_limit_s: float = TOTAL_LIMIT_S) -> None:
+        """Look at ``sources``, for ``total_limit_s`` seconds from now at most."""
+        self._sources = sources
+        self._worker = _Worker()
+        self._end_s = time.monotonic() + total_limit_s
+        self.readings: list[Reading] = []
+        self.platform: Known[Platform] | Unknown = self._ask("platform", sources.platform, Platform)
+        environment = self._ask("environment", sources.environment, dict)
+        self.environment: dict[str, str] = environment.value if isinstance(environment, Known) else {}
+
+    @property
+    def system(self) -> str:
+        """``Linux``, ``Darwin``, ``Windows``, or ``""`` where even that is unknown."""
+        return self.platform.value.system if isinstance(self.platform, Known) else ""
+
+    def read(self, path: str) -> Known[str] | Unknown:
+        """Text of a file, without the last line break."""
+        text = self._ask(path, lambda: self._sources.read(path), str)
+        return Known(value=text.value.rstrip("\n"), source=path) if isinstance(text, Known) else text
+
+    def names(self, path: str) -> Known[tuple[str, ...]] | Unknown:
+        """Names in a folder."""
+        return self._ask(path + "/", lambda: self._sources.names(path), tuple)
+
+    def resolve(self, path: str) -> Known[str] | Unknown:
+        """The path with symbolic links followed."""
+        return self._ask(f"realpath {path}", lambda: self._sources.resolve(path), str)
+
+    def volume(self, path: str) -> Known[Volume] | Unknown:
+        """Room on the file system that holds ``path``, in bytes."""
+        return self._ask(f"statvfs {path}", lambda: self._sources.volume(path), Volume)
+
+    def writable(self, path: str) -> Known[bool] | Unknown:
+        """Whether this user may create files in the folder."""
+        return self._ask(f"access {path}", lambda: self._sources.writable(path), bool)
+
+    def run(self, *command: str) -> Known[str] | Unknown:
+        """Standard output of a program."""
+        limit_s = min(START_LIMIT_S, max(self._end_s - time.monotonic(), 0.01))
+        return self._ask(" ".join(command), lambda: self._sources.run(command, limit_s), str, START_LIMIT_S)
+
+    def psutil(self, name: str, kind: type[T]) -> Known[T] | Unknown:
+        """One of psutil's answers (see ``Sources.psutil``)."""
+        return self._ask(f"psutil.{name}", lambda: self._sources.psutil(name), kind)
+
+    def cpuinfo(self) -> Known[str] | Unknown:
+        """py-cpuinfo's JSON from the cache (see ``Sources.cpuinfo``)."""
+        return self._ask("py-cpuinfo", self._sources.cpuinfo, str)
+
+    def nvml(self, function: str, kind: type[T], *arguments: object) -> Known[T] | Unknown:
+        """One NVML call by its name in pynvml."""
+        limit_s = START_LIMIT_S if function == "nvmlInit" else CALL_LIMIT_S
+        return self._ask(function, lambda: self._sources.nvml(function, *arguments), kind, limit_s)
+
+    def amdsmi(self, function: str, kind: type[T], *arguments: object) -> Known[T] | Unknown:
+        """One call of AMD's ``amdsmi``."""
+        return self._ask(function, lambda: self._sources.amdsmi(function, *arguments), kind, START_LIMIT_S)
+
+    def _ask(
+        self, source: str, question: Callable[[], object], kind: type[T], limit_s: float = CALL_LIMIT_S
+    ) -> Known[T] | Unknown:
+        """Ask within the limits and check that the answer is of ``kind``."""
+        left_s = min(limit_s, self._end_s - time.monotonic())
+        try:
+            if left_s <= 0:
+                raise TimeoutError
+            answer = self._worker.ask(question, left_s)
+        except Exception as error:  # noqa: BLE001 - every failure is a reason
+            if isinstance(error, queue.Empty):
+                self._worker = _Worker()  # the old one may never come back
+            return self._failed(source, failure_text(error))
+        # bool is an int to Python, but True is no count of cores
+        if not isinstance(answer, kind) or (isinstance(answer, bool) and kind is not bool and kind is not object):
+            return self._failed(source, f"unexpected answer of type {type(answer).__name__}")
+        self.readings.append(Reading(source=source, failure=None))
+        return Known(value=answer, source=source)
+
+    def _failed(self, source: str, failure: str) -> Unknown:
+        self.readings.append(Reading(source=source, failure=failure))
+        return Unknown(reason=f"{source}: {failure}")
+
+
+def derive(fact: Known[T] | Unknown, how: Callable[[T], U], source: str | None = None) -> Known[U] | Unknown:
+    """``how`` applied to a known value; a value that ``how`` cannot make sense of (ValueError and kin) is unknown."""
+    if isinstance(fact, Unknown):
+        return fact
+    try:
+        return Known(value=how(fact.value), source=source or fact.source)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError):
+        return Unknown(reason=f"{fact.source}: makes no sense: {str(fact.value)[:40]!r}")
+
+
+def first_known(*facts: Known[T] | Unknown) -> Known[T] | Unknown:
+    """The first fact that is known, else the first reason."""
+    return next((fact for fact in facts if isinstance(fact, Known)), facts[0])
+
+
+def positive(text: float | str) -> int:
+    """A whole number above zero; raises ValueError for anything else."""
+    number = int(text)
+    if number <= 0:
+        raise ValueError(text)
+    return number

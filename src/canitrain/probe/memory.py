@@ -1,0 +1,67 @@
+"""Main memory, swap and ``/dev/shm``."""
+
+from __future__ import annotations
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.hardware import Bound, Ram
+from canitrain.core.units import KIB_BYTES
+from canitrain.probe.host import Host, derive, first_known, positive
+from canitrain.probe.limits import Limits
+
+
+def read_ram(host: Host, limits: Limits) -> Ram:
+    """Main memory, and how much of it this process may still take."""
+    if host.system == "Linux":
+        meminfo = derive(host.read("/proc/meminfo"), parse_meminfo)
+        total = derive(meminfo, lambda row: positive(row["MemTotal"]))
+        available = first_known(
+            derive(meminfo, lambda row: row["MemAvailable"]),
+            # kernels before 3.14 do not add it up themselves
+            derive(meminfo, lambda row: row["MemFree"] + row["Cached"] + row["Buffers"]),
+        )
+        swap = derive(meminfo, lambda row: row["SwapTotal"])
+        shm = derive(host.volume("/dev/shm"), lambda volume: volume.free_bytes)  # noqa: S108 - measured, not written
+    else:
+        memory = host.psutil("virtual_memory", dict)
+        total = derive(memory, lambda row: positive(row["total"]))
+        available = derive(memory, lambda row: _count(row["available"]))
+        swap = derive(host.psutil("swap_memory", dict), lambda row: _count(row["total"]))
+        shm = derive(available, int, "no separate limit: shared memory is ordinary memory here")
+    return Ram(
+        total_bytes=total,
+        available_bytes=available,
+        usable_bytes=_least(available, limits),
+        bounds=limits.ram_bounds,
+        swap_bytes=swap,
+        shm_bytes=shm,
+    )
+
+
+def parse_meminfo(text: str) -> dict[str, int]:
+    """Rows of ``/proc/meminfo`` in bytes; raises ValueError where it is no such table. The kernel's ``kB`` is 1024 bytes."""
+    rows = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        number, _, unit = value.strip().partition(" ")
+        rows[key] = _count(number) * (KIB_BYTES if unit == "kB" else 1)
+    return rows
+
+
+def _least(available: Known[int] | Unknown, limits: Limits) -> Known[int] | Unknown:
+    """The least of what is available and what every limit leaves; unknown where a limit could not be read."""
+    if limits.unread_ram:
+        return Unknown(reason=f"a limit could not be read: {limits.unread_ram[0]}")
+    if isinstance(available, Unknown):
+        return available
+    least = min(
+        (*limits.ram_room_bytes, Bound(name=available.source, value=available.value)), key=lambda bound: bound.value
+    )
+    return Known(value=int(least.value), source=least.name)
+
+
+def _count(text: str | int) -> int:
+    """A whole number, not negative; raises ValueError for anything else."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number

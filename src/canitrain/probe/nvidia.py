@@ -1,0 +1,181 @@
+"""NVIDIA cards through NVML, each MIG slice as a card of its own."""
+
+from __future__ import annotations
+
+import re
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.hardware import Driver, Gpu
+from canitrain.probe.host import Host, derive, positive
+from canitrain.probe.nvidia_notes import card_notes, card_processes
+
+CORES_PER_SM = {
+    "3.0": 192, "3.5": 192, "3.7": 192, "5.0": 128, "5.2": 128, "5.3": 128, "6.0": 64, "6.1": 128, "6.2": 128,
+    "7.0": 64, "7.2": 64, "7.5": 64, "8.0": 64, "8.6": 128, "8.7": 128, "8.9": 128, "9.0": 128,
+    "10.0": 128, "10.3": 128, "11.0": 128, "12.0": 128, "12.1": 128,
+}  # fmt: skip
+"""FP32 cores a multiprocessor by compute capability. Source: CUDA C++ Programming Guide, "Arithmetic instructions"."""
+PCIE_BYTES_PER_S_PER_LANE = {1: 250e6, 2: 500e6, 3: 984.6e6, 4: 1969.2e6, 5: 3938.5e6, 6: 7563e6}
+"""One direction, after line coding, by generation. Source: PCI Express Base Specification (2.5 GT/s 8b/10b .. 64 GT/s)."""
+MHZ = 1e6
+CLOCK_SM, CLOCK_MEMORY = 1, 2
+"""``nvmlClockType_t``. Source: nvml.h."""
+
+
+class Nvidia:
+    """What NVML says: the driver, and the cards or why there are none to see."""
+
+    def __init__(self, driver: Driver, gpus: Known[tuple[Gpu, ...]] | Unknown) -> None:
+        """Keep both."""
+        self.driver = driver
+        self.gpus = gpus
+
+
+def read_nvidia(host: Host) -> Nvidia:
+    """The driver and every card. ``Known(())`` only where nothing of NVIDIA's is in the machine."""
+    start = host.nvml("nvmlInit", object)
+    if isinstance(start, Unknown):
+        return Nvidia(Driver(version=start, cuda_version=start), _without_nvml(host, start))
+    driver = Driver(
+        version=derive(host.nvml("nvmlSystemGetDriverVersion", str), _filled),
+        cuda_version=derive(host.nvml("nvmlSystemGetCudaDriverVersion_v2", int), _cuda_version),
+    )
+    count = host.nvml("nvmlDeviceGetCount", int)
+    if isinstance(count, Unknown):
+        return Nvidia(driver, count)
+    gpus: list[Gpu] = []
+    for number in range(count.value):
+        handle = host.nvml("nvmlDeviceGetHandleByIndex", object, number)
+        if isinstance(handle, Unknown):
+            return Nvidia(driver, handle)
+        gpus += _card(host, handle.value, len(gpus))
+    return Nvidia(driver, Known(value=tuple(gpus), source="NVML"))
+
+
+def _without_nvml(host: Host, start: Unknown) -> Known[tuple[Gpu, ...]] | Unknown:
+    """No NVML: certainly no card only where neither the driver nor the PCI bus shows one."""
+    if host.system != "Linux":
+        if "not found" in start.reason.lower() or "not installed" in start.reason:
+            return Known(value=(), source="no NVIDIA driver library")
+        return start
+    if any(isinstance(host.names(folder), Known) for folder in ("/proc/driver/nvidia", "/sys/module/nvidia")):
+        return Unknown(reason=f"the NVIDIA driver is loaded but does not answer ({start.reason})")
+    nodes, devices = host.names("/dev"), host.names("/sys/bus/pci/devices")
+    if isinstance(nodes, Known) and any(re.fullmatch(r"nvidia\d+|nvhost-gpu", name) for name in nodes.value):
+        return Unknown(reason=f"/dev has an NVIDIA card but its driver does not answer ({start.reason})")
+    if isinstance(devices, Unknown):
+        if devices.reason.endswith("not there"):
+            return Known(value=(), source="no PCI bus")
+        return devices
+    for name in devices.value:
+        folder = f"/sys/bus/pci/devices/{name}"
+        kind = host.read(f"{folder}/class")
+        if isinstance(kind, Known) and not kind.value.startswith("0x03"):
+            continue
+        vendor = host.read(f"{folder}/vendor")
+        if isinstance(vendor, Unknown):
+            return vendor
+        if vendor.value == "0x10de":
+            return Unknown(reason=f"an NVIDIA card is on the PCI bus but has no working driver ({start.reason})")
+    return Known(value=(), source="/sys/bus/pci/devices")
+
+
+def _card(host: Host, handle: object, index: int) -> list[Gpu]:
+    """One card, or its MIG slices where it is cut into such."""
+    whole = _gpu(host, handle, index)
+    mode = host.nvml("nvmlDeviceGetMigMode", list, handle)
+    if isinstance(mode, Unknown) or mode.value[:1] != [1]:
+        return [whole]
+    limit = host.nvml("nvmlDeviceGetMaxMigDeviceCount", int, handle)
+    if isinstance(limit, Unknown):
+        return [whole]
+    slices = [host.nvml("nvmlDeviceGetMigDeviceHandleByIndex", object, handle, number) for number in range(limit.value)]
+    found = [fact.value for fact in slices if isinstance(fact, Known)]
+    return [_slice(host, part, whole, index + offset) for offset, part in enumerate(found)]
+
+
+def _gpu(host: Host, handle: object, index: int) -> Gpu:
+    name = host.nvml("nvmlDeviceGetName", str, handle)
+    title = name.value if isinstance(name, Known) else "NVIDIA card"
+    capability = derive(host.nvml("nvmlDeviceGetCudaComputeCapability", tuple, handle), _capability)
+    memory = host.nvml("nvmlDeviceGetMemoryInfo", dict, handle)
+    return Gpu(
+        index=index,
+        name=title,
+        vendor=Known(value="nvidia", source="NVML"),
+        uuid=derive(host.nvml("nvmlDeviceGetUUID", str, handle), _filled),
+        total_bytes=derive(memory, lambda row: positive(row["total"])),
+        free_bytes=derive(memory, lambda row: _at_most(row["free"], row["total"])),
+        compute_capability=capability,
+        multiprocessors=_multiprocessors(host, handle, capability),
+        boost_hz=derive(host.nvml("nvmlDeviceGetMaxClockInfo", int, handle, CLOCK_SM), lambda mhz: positive(mhz) * MHZ),
+        memory_hz=derive(
+            host.nvml("nvmlDeviceGetMaxClockInfo", int, handle, CLOCK_MEMORY), lambda mhz: positive(mhz) * MHZ
+        ),
+        memory_bus_bits=derive(host.nvml("nvmlDeviceGetMemoryBusWidth", int, handle), positive),
+        pcie_bytes_per_s=_pcie(host, handle),
+        power_limit_w=derive(
+            host.nvml("nvmlDeviceGetPowerManagementLimit", int, handle), lambda milliwatt: positive(milliwatt) / 1e3
+        ),
+        laptop=derive(name, lambda text: bool(re.search(r"\b(Laptop|Max-Q|Mobile)\b", text))),
+        processes=card_processes(host, handle),
+        notes=card_notes(host, handle),
+    )
+
+
+def _slice(host: Host, handle: object, whole: Gpu, index: int) -> Gpu:
+    """A MIG slice: memory and multiprocessors of its own, everything else the card's."""
+    import msgspec  # noqa: PLC0415 - the one use
+
+    name = host.nvml("nvmlDeviceGetName", str, handle)
+    memory = host.nvml("nvmlDeviceGetMemoryInfo", dict, handle)
+    attributes = host.nvml("nvmlDeviceGetAttributes_v2", dict, handle)
+    return msgspec.structs.replace(
+        whole,
+        index=index,
+        name=name.value if isinstance(name, Known) else f"{whole.name} MIG",
+        uuid=derive(host.nvml("nvmlDeviceGetUUID", str, handle), _filled),
+        total_bytes=derive(memory, lambda row: positive(row["total"])),
+        free_bytes=derive(memory, lambda row: _at_most(row["free"], row["total"])),
+        multiprocessors=derive(attributes, lambda row: positive(row["multiprocessorCount"])),
+        mig=True,
+        processes=card_processes(host, handle),
+    )
+
+
+def _multiprocessors(host: Host, handle: object, capability: Known[str] | Unknown) -> Known[int] | Unknown:
+    cores = derive(host.nvml("nvmlDeviceGetNumGpuCores", int, handle), positive)
+    if isinstance(capability, Unknown):
+        return capability
+    return derive(cores, lambda count: positive(count // CORES_PER_SM[capability.value]))
+
+
+def _pcie(host: Host, handle: object) -> Known[float] | Unknown:
+    """One direction: the best generation that card and slot share (an idle link steps down), at the width it has now."""
+    generation = host.nvml("nvmlDeviceGetMaxPcieLinkGeneration", int, handle)
+    if isinstance(generation, Unknown):
+        return generation
+    width = host.nvml("nvmlDeviceGetCurrPcieLinkWidth", int, handle)
+    return derive(width, lambda lanes: PCIE_BYTES_PER_S_PER_LANE[generation.value] * positive(lanes))
+
+
+def _capability(pair: tuple[object, ...]) -> str:
+    major, minor = pair
+    return f"{positive(int(str(major)))}.{int(str(minor))}"
+
+
+def _cuda_version(number: int) -> str:
+    """12040 is 12.4. Source: nvmlSystemGetCudaDriverVersion."""
+    return f"{positive(number // 1000)}.{number % 1000 // 10}"
+
+
+def _at_most(part: int, whole: int) -> int:
+    if not 0 <= int(part) <= int(whole):
+        raise ValueError(part)
+    return int(part)
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise ValueError(text)
+    return text
