@@ -1,0 +1,182 @@
+"""torchvision's detectors as references/detection/train.py trains them from an ImageNet backbone."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torchvision import models
+from torchvision.models import WeightsEnum, detection
+
+from canitrain.core.errors import InputError
+from canitrain.core.profile import Defaults, ImageSize, Implementation, Precision
+from canitrain.trace.adapters.boxes import corner_boxes
+from canitrain.trace.adapters.torchvision_models import BASIS, VARIANTS, Variant
+from canitrain.trace.subject import Built, Subject
+
+SOURCE = "pytorch/vision references/detection: train.py argument defaults and the README's command of this model"
+PROPOSALS = 2000
+"""Proposals an image that the RPN hands on in training: FasterRCNN's rpn_post_nms_top_n_train."""
+NEAR_PROPOSALS = 400
+"""Of these, how many lie on a ground-truth box: enough for the RoI head's 128 positives, as late in training."""
+NEAR_SHIFT_RATIO = 0.08
+"""How far they are off, as a share of the box's sides: an overlap well above the 0.5 that makes a positive."""
+KEYPOINTS = 17
+"""COCO's person keypoints."""
+HEADS = (
+    "backbone.fpn",
+    "rpn.head",
+    "rpn.anchor_generator",
+    "roi_heads.box_roi_pool",
+    "roi_heads.box_head",
+    "roi_heads.box_predictor",
+    "roi_heads.mask_roi_pool",
+    "roi_heads.mask_head",
+    "roi_heads.mask_predictor",
+    "roi_heads.keypoint_roi_pool",
+    "roi_heads.keypoint_head",
+    "roi_heads.keypoint_predictor",
+    "backbone.extra",
+    "head.classification_head",
+    "head.regression_head",
+    "anchor_generator",
+)
+"""Stages after the backbone's body, in execution order; a model has some of them."""
+
+
+def subject(name: str) -> Subject:
+    """The named detector (``fasterrcnn_resnet50_fpn``, ``retinanet_resnet50_fpn``, ...), as the reference trains it.
+
+    Raises:
+        InputError: there is no adapter for that builder.
+    """
+    variant = VARIANTS.get(name)
+    if variant is None:
+        raise InputError(f"no adapter for the torchvision model {name!r}", hint=f"there are {', '.join(VARIANTS)}")
+    return Subject(
+        name=name,
+        title=variant.title,
+        family=variant.family,
+        aliases=variant.aliases,
+        implementation=Implementation(
+            library="torchvision",
+            version=importlib.metadata.version("torchvision"),
+            torch=torch.__version__,
+            spec=f"torchvision:{name}",
+            license="BSD-3-Clause",
+        ),
+        defaults=Defaults(
+            image_size=ImageSize(shorter=variant.shorter, longer=variant.longer),
+            batch_size=variant.batch,
+            effective_batch_size=variant.batch,
+            epochs=variant.epochs,
+            optimizer="sgd-momentum",
+            precision=Precision.FP32,
+            ema=False,
+            workers=4,
+            source=SOURCE,
+        ),
+        size_rule=variant.rule,
+        divisor=variant.divisor,
+        classes=variant.classes,
+        build=lambda _precision: build(name, variant),
+        basis=BASIS,
+        fit_shapes=variant.fit_shapes,
+        check_shapes=variant.check_shapes,
+        gradients_until_backward=True,
+        notes=(
+            f"Built as with {variant.backbone_weights}: frozen stages and frozen batch norm as the library decides.",
+            "Images arrive at the resized size; the RoI head samples its full share (512, 128 of them positive).",
+        ),
+    )
+
+
+def build(name: str, variant: Variant) -> Built:
+    """The detector with frozen layers as after loading ImageNet weights, and a step through its own transform."""
+    with without_downloads():
+        model = detection.__dict__[name](
+            weights=None, weights_backbone=weight_entry(variant.backbone_weights), num_classes=variant.classes
+        )
+    model.train()
+
+    def step(batch: int, height: int, width: int, boxes: int) -> torch.Tensor:
+        model.transform.fixed_size = (width, height)
+        truth = corner_boxes(boxes, height, width)
+        if hasattr(model, "rpn"):
+            propose(model.rpn, truth, height, width)
+        images = [torch.rand(3, height, width) for _ in range(batch)]
+        targets = [target(name, truth.clone(), variant.classes, height, width) for _ in range(batch)]
+        losses = model(images, targets)
+        loss: torch.Tensor = sum(losses.values())
+        loss.held = (images, targets, losses)  # engine.py's locals
+        return loss
+
+    return Built(model=model, step=step, stages=stages(model), backbone=("backbone.body", "backbone.features"))
+
+
+def target(name: str, truth: torch.Tensor, classes: int, height: int, width: int) -> dict[str, torch.Tensor]:
+    """One image's labels: boxes, classes, and a mask or keypoints a box where the model learns them."""
+    count = len(truth)
+    labels = {"boxes": truth, "labels": torch.arange(count) % (classes - 1) + 1}
+    if name.startswith("maskrcnn"):
+        labels["masks"] = torch.zeros(count, height, width, dtype=torch.uint8)
+    if name.startswith("keypointrcnn"):
+        centers = (truth[:, None, :2] + truth[:, None, 2:]) / 2
+        visible = torch.ones(count, KEYPOINTS, 1)
+        labels["keypoints"] = torch.cat((centers.expand(count, KEYPOINTS, 2), visible), dim=2)
+    return labels
+
+
+def propose(rpn: Any, truth: torch.Tensor, height: int, width: int) -> None:  # noqa: ANN401 - untyped library
+    """Let the RPN filter its proposals as ever, then hand on as many as in a long-running training.
+
+    A network without trained weights proposes what its zeros and ties happen to give, and the RoI head would sample
+    fewer than its 512. The filter itself still runs and is traced.
+    """
+    repeats = -(-NEAR_PROPOSALS // len(truth))
+    near = truth.repeat(repeats, 1)[:NEAR_PROPOSALS]
+    size = (near[:, 2:] - near[:, :2]).repeat(1, 2)
+    share = torch.linspace(-NEAR_SHIFT_RATIO, NEAR_SHIFT_RATIO, NEAR_PROPOSALS)[:, None]
+    far = corner_boxes(PROPOSALS - NEAR_PROPOSALS, height, width)
+    proposals = torch.cat((near + share * size, far))
+    original = type(rpn).filter_proposals
+
+    def filtered(*arguments: object) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        boxes, scores = original(rpn, *arguments)
+        return [proposals.clone() for _ in boxes], scores
+
+    rpn.filter_proposals = filtered
+
+
+def weight_entry(text: str) -> object:
+    """The entry of a torchvision weights enumeration named like ``ResNet50_Weights.IMAGENET1K_V1``."""
+    enumeration, entry = text.split(".")
+    return getattr(models, enumeration)[entry]
+
+
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """Inside, torchvision builds models as if it had loaded weights, and loads none."""
+    get, load = WeightsEnum.get_state_dict, torch.nn.Module.load_state_dict
+    WeightsEnum.get_state_dict = lambda *_args, **_kwargs: {}
+    torch.nn.Module.load_state_dict = lambda *_args, **_kwargs: None
+    try:
+        yield
+    finally:
+        WeightsEnum.get_state_dict = get
+        torch.nn.Module.load_state_dict = load
+
+
+def stages(model: Any) -> tuple[str, ...]:  # noqa: ANN401 - the library's model is untyped
+    """The transform, the parts of the backbone that have parameters, then the heads that the model has."""
+    modules = dict(model.named_modules())
+    body = next(prefix for prefix in ("backbone.body", "backbone.features") if prefix in modules)
+    parts = [
+        f"{body}.{name}"
+        for name, part in modules[body].named_children()
+        if any(isinstance(inner, torch.nn.Conv2d) for inner in part.modules())
+    ]
+    return ("transform", *parts, *(head for head in HEADS if head in modules))
