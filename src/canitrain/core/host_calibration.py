@@ -1,0 +1,92 @@
+"""Coefficients of the input pipeline, of RAM and of disk; their values lie in ``profiles/calibration/host.toml``."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from canitrain.core.evidence import Coefficient
+from canitrain.core.hardware import StorageKind
+
+
+class StorageRates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one kind of storage serves image files that are read in random order."""
+
+    read_bytes_per_s: Coefficient
+    """Sequential rate of the whole device."""
+    access_s: Coefficient
+    """From asking for a file to its first byte."""
+    queue_depth: Coefficient
+    """Readers whose waiting overlaps."""
+    low_ratio: Coefficient
+    """Slowest plausible device of the kind / the rate above."""
+    high_ratio: Coefficient
+    """Fastest plausible device of the kind / the rate above."""
+
+
+class LoaderCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Work of a loader process on one core."""
+
+    decode_s_per_megapixel: Coefficient
+    """JPEG file to pixels, by pixels as stored."""
+    resize_s_per_megapixel: Coefficient
+    """By pixels of the result."""
+    augment_s_per_megapixel: Coefficient
+    """Warp, colour, flip, layout, by pixels of the training image."""
+    collate_s_per_megapixel: Coefficient
+    """Stacking into a batch and handing it over, by pixels of the training image."""
+    copy_s_per_megapixel: Coefficient
+    """Pixels as stored to a float tensor, where the model resizes on the device itself."""
+    core_ratio: Coefficient
+    """What a further busy core adds, as a share of the first."""
+    low_ratio: Coefficient
+    """Slowest plausible processor / the costs above, in images a second."""
+    high_ratio: Coefficient
+    """Fastest plausible processor."""
+    assumed_cores: Coefficient
+    """Where the probe could not tell."""
+
+
+class ProcessMemory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """RAM of the processes of a training job."""
+
+    main_bytes: Coefficient
+    """Interpreter, torch, the model library."""
+    cuda_bytes: Coefficient
+    """What the CUDA driver and its libraries add to a process that uses a GPU."""
+    forked_worker_bytes: Coefficient
+    """Private memory of a loader process that shares its parent's pages."""
+    spawned_worker_bytes: Coefficient
+    """Private memory of a loader process that imports everything anew (Windows, macOS, forkserver)."""
+    label_bytes_per_image: Coefficient
+    """Path, shape and array objects of one image in a Python list."""
+    label_bytes_per_box: Coefficient
+    """Class and four coordinates."""
+    prefetched_batches: Coefficient
+    """A worker's finished batches that wait."""
+    pinned_batches: Coefficient
+    """Page-locked batches on their way to the GPU."""
+    low_ratio: Coefficient
+    """Least plausible total / expected."""
+    high_ratio: Coefficient
+    """Greatest plausible total / expected, besides what is modelled."""
+
+
+class DiskCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run writes."""
+
+    checkpoints: Coefficient
+    """Checkpoint files that lie on disk at once, one of them being written."""
+    log_bytes: Coefficient
+    """Logs, plots, sample pictures."""
+    high_ratio: Coefficient
+    """Greatest plausible total / expected."""
+
+
+class HostCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that the estimates of feed, RAM and disk rest on."""
+
+    loader: LoaderCosts
+    storage: dict[StorageKind, StorageRates]
+    """One row a kind; all kinds are there."""
+    process: ProcessMemory
+    disk: DiskCosts

@@ -1,0 +1,192 @@
+"""Images a second that loader processes and storage deliver.
+
+The formulas, their sources and how far they can be off: ``docs/input-pipeline.md``.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from canitrain.core.dataset import Dataset
+from canitrain.core.fact import Known, Unknown, value_or_none
+from canitrain.core.feed import Feed, FeedRates
+from canitrain.core.hardware import Hardware
+from canitrain.core.host_calibration import HostCalibration, LoaderCosts
+from canitrain.core.interval import Interval
+from canitrain.core.profile import ImageSize, ModelProfile, SizeRule
+from canitrain.core.recipe import CacheMode, Recipe, Strategy
+from canitrain.estimate.storage_rate import storage_rate
+
+_PIXELS_PER_MEGAPIXEL = 1e6
+_CHANNELS = 3
+
+
+class _ImageCost(Struct, frozen=True, kw_only=True):
+    """Seconds of one core."""
+
+    fetch_s: float
+    """Decode one file and resize it."""
+    finish_s: float
+    """Augment and collate one training image."""
+    validate_s: float
+    """All of one validation image."""
+
+
+def feed(
+    profile: ModelProfile, recipe: Recipe, dataset: Dataset, hardware: Hardware, calibration: HostCalibration
+) -> Feed:
+    """The input pipeline of ``recipe`` on ``hardware``: first epoch and later ones, all GPUs together.
+
+    Unknown cores or storage are assumed by a documented default with a wide interval, and a warning says so.
+
+    Source: ``profiles/calibration/host.toml``.
+    Known limitations: one decode cost for all processors; JPEG only; no shards, DALI or nvJPEG.
+    """
+    costs = calibration.loader
+    processes = training_processes(recipe)
+    workers = recipe.workers * processes
+    cores = value_or_none(hardware.cpu.usable_cores) or costs.assumed_cores.value
+    loading_cores = _loading_cores(recipe, cores, costs)
+    readers = workers or processes
+    cost = _image_cost(profile, recipe, dataset, hardware, costs)
+    mosaic = profile.defaults.mosaic_images
+    cached_ratio = _cached_ratio(profile, recipe, dataset, hardware, calibration)
+    match recipe.cache:
+        case CacheMode.NONE:
+            file_bytes, first_decodes, later_decodes, later_reads = dataset.image_bytes, mosaic, mosaic, mosaic
+        case CacheMode.RAM:
+            file_bytes, first_decodes, later_decodes, later_reads = dataset.image_bytes, 1, 0, 0
+        case CacheMode.DISK:
+            file_bytes, first_decodes, later_decodes, later_reads = (
+                decoded_image_bytes(profile, recipe, dataset),
+                1,
+                0,
+                mosaic,
+            )
+
+    def loader(image_s: float) -> Interval:
+        rate = loading_cores / image_s
+        return Interval(low=rate * costs.low_ratio.value, expected=rate, high=rate * costs.high_ratio.value)
+
+    def storage(file_bytes: float, reads: float, cached_ratio: float) -> Interval:
+        rates = calibration.storage
+        return storage_rate(
+            hardware, rates, file_bytes=file_bytes, readers=readers, reads=reads, cached_ratio=cached_ratio
+        )
+
+    later_s = later_decodes * cost.fetch_s + cost.finish_s
+    # Each file comes from the device once in the first epoch; a mosaic's further reads find what memory kept.
+    first_cached_ratio = cached_ratio * (1 - 1 / first_decodes)
+    later = storage(file_bytes, later_reads, cached_ratio) if later_reads else storage(file_bytes, 1, 1.0)
+    return Feed(
+        first=FeedRates(
+            loader_images_per_s=loader(first_decodes * cost.fetch_s + cost.finish_s),
+            storage_images_per_s=storage(dataset.image_bytes, first_decodes, first_cached_ratio),
+        ),
+        later=FeedRates(loader_images_per_s=loader(later_s), storage_images_per_s=later),
+        image_s=later_s,
+        validation_images_per_s=loader(cost.validate_s),
+        workers=workers,
+        loading_cores=loading_cores,
+        overlaps=workers > 0,
+        cached_ratio=cached_ratio,
+        warnings=_warnings(recipe, hardware, cores),
+    )
+
+
+def training_processes(recipe: Recipe) -> int:
+    """Processes that train: one a GPU, but a single one with ``DataParallel``."""
+    return 1 if recipe.strategy is Strategy.DP else recipe.gpus
+
+
+def decoded_image_bytes(profile: ModelProfile, recipe: Recipe, dataset: Dataset) -> float:
+    """Bytes of one image in a cache: decoded, one byte a channel, the longer side already resized to a square recipe's.
+
+    Source: YOLOv5 7.0, ``utils/dataloaders.py``, ``cache_images``.
+    """
+    match profile.size_rule:
+        case SizeRule.SQUARE:
+            return _resized_pixels(recipe.image_size, dataset) * _CHANNELS
+        case SizeRule.SHORTER_SIDE:
+            return dataset.image_pixels * _CHANNELS
+
+
+def _loading_cores(recipe: Recipe, cores: float, costs: LoaderCosts) -> float:
+    """Cores' worth of loading: each training process keeps one core busy, and the first loading core counts in full."""
+    processes = training_processes(recipe)
+    if recipe.workers == 0:
+        return min(float(processes), cores)
+    # With no core to spare, loading and training take turns on what there is.
+    free_cores = max(cores - processes, cores / 2)
+    busy_cores = min(recipe.workers * processes, free_cores)
+    return busy_cores if busy_cores <= 1 else 1 + (busy_cores - 1) * costs.core_ratio.value
+
+
+def _image_cost(
+    profile: ModelProfile, recipe: Recipe, dataset: Dataset, hardware: Hardware, costs: LoaderCosts
+) -> _ImageCost:
+    """What one image costs a core; a bench's decode rate replaces the calibration's."""
+    stored = dataset.image_pixels / _PIXELS_PER_MEGAPIXEL
+    decode_s = costs.decode_s_per_megapixel.value
+    if hardware.bench is not None and isinstance(hardware.bench.decode_s_per_megapixel, Known):
+        decode_s = hardware.bench.decode_s_per_megapixel.value
+    match profile.size_rule:
+        case SizeRule.SQUARE:
+            trained = recipe.image_size.shorter * recipe.image_size.longer / _PIXELS_PER_MEGAPIXEL
+            resized = _resized_pixels(recipe.image_size, dataset) / _PIXELS_PER_MEGAPIXEL
+            fetch_s = stored * decode_s + resized * costs.resize_s_per_megapixel.value
+            collate_s = trained * costs.collate_s_per_megapixel.value
+            return _ImageCost(
+                fetch_s=fetch_s,
+                finish_s=trained * costs.augment_s_per_megapixel.value + collate_s,
+                validate_s=fetch_s + collate_s,
+            )
+        case SizeRule.SHORTER_SIDE:
+            # The model itself resizes, on its device: the worker only decodes and turns bytes into floats.
+            finish_s = stored * (costs.copy_s_per_megapixel.value + costs.collate_s_per_megapixel.value)
+            return _ImageCost(fetch_s=stored * decode_s, finish_s=finish_s, validate_s=stored * decode_s + finish_s)
+
+
+def _resized_pixels(size: ImageSize, dataset: Dataset) -> float:
+    """Mean pixels when the longer side becomes the training size, over the dataset's aspect ratios."""
+    shapes = [min(ratio, 1 / ratio) for ratio in dataset.aspect_ratios] or [1.0]
+    return size.longer * size.longer * sum(shapes) / len(shapes)
+
+
+def _cached_ratio(
+    profile: ModelProfile, recipe: Recipe, dataset: Dataset, hardware: Hardware, calibration: HostCalibration
+) -> float:
+    """Share of the files that fits into the RAM that the job leaves; 0 where RAM is unknown."""
+    usable_bytes = value_or_none(hardware.ram.usable_bytes)
+    if usable_bytes is None:
+        return 0.0
+    memory, processes = calibration.process, training_processes(recipe)
+    per_process = memory.main_bytes.value + memory.cuda_bytes.value + recipe.workers * memory.forked_worker_bytes.value
+    left_bytes = usable_bytes - processes * per_process
+    decoded = decoded_image_bytes(profile, recipe, dataset)
+    match recipe.cache:
+        case CacheMode.NONE:
+            file_bytes = dataset.image_bytes
+        case CacheMode.RAM:
+            left_bytes, file_bytes = left_bytes - dataset.images * decoded, dataset.image_bytes
+        case CacheMode.DISK:
+            file_bytes = decoded
+    return min(1.0, max(0.0, left_bytes / max(1.0, dataset.images * file_bytes)))
+
+
+def _warnings(recipe: Recipe, hardware: Hardware, cores: float) -> tuple[str, ...]:
+    """What was assumed, and loader settings that will not do what they promise."""
+    found = []
+    bench_read = hardware.bench is not None and isinstance(hardware.bench.random_read_bytes_per_s, Known)
+    if isinstance(hardware.cpu.usable_cores, Unknown):
+        found.append(f"usable CPU cores are unknown; loading time assumes {cores:g} (set --cpu-cores)")
+    if isinstance(hardware.storage.kind, Unknown) and not bench_read:
+        found.append("the kind of storage is unknown; loading time assumes an SSD (set --storage, or probe --bench)")
+    if isinstance(hardware.ram.usable_bytes, Unknown):
+        found.append("usable RAM is unknown; loading time counts on no page cache (set --ram)")
+    workers = recipe.workers * training_processes(recipe)
+    if workers > max(1.0, cores):
+        found.append(f"{workers} loader processes on {cores:g} cores: more than the cores can serve (lower --workers)")
+    if recipe.workers == 0:
+        found.append("0 workers: the training process loads images itself, between steps (set --workers)")
+    return tuple(found)
