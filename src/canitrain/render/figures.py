@@ -1,0 +1,83 @@
+"""Numbers as a reader sees them: intervals, percentages, bars, parts that add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from canitrain.core.interval import Interval
+from canitrain.core.units import GIB_BYTES, format_bytes, format_duration
+
+FULL, EMPTY = "#", "-"
+MOST_PERCENT = 999
+"""Above it a percentage says no more than ``>999 %``."""
+
+
+def bytes_interval(interval: Interval) -> str:
+    """``8.1 GiB (7.6-8.7)``; the range is left out where it rounds to nothing."""
+    expected = format_bytes(interval.expected)
+    unit = expected.rsplit(" ", 1)[1]
+    low, high = format_bytes(interval.low), format_bytes(interval.high)
+    if low == high:
+        return expected
+    return f"{expected} ({_without_unit(low, unit)}-{_without_unit(high, unit)})"
+
+
+def duration_interval(interval: Interval) -> str:
+    """``19 h (17-23 h)``; the range is left out where it rounds to nothing."""
+    expected = format_duration(interval.expected)
+    low, high = format_duration(interval.low), format_duration(interval.high)
+    if low == high:
+        return expected
+    return f"{expected} ({_without_unit(low, high.rsplit(' ', 1)[1])}-{high})"
+
+
+def percent(need: float, budget: float) -> str:
+    """``need`` as a share of ``budget``: ``72 %``, ``>999 %``."""
+    if budget <= 0:
+        return f">{MOST_PERCENT} %"
+    share = 100 * need / budget
+    if share > MOST_PERCENT:
+        return f">{MOST_PERCENT} %"
+    return f"{share:.0f} %" if share >= 1 or share == 0 else "<1 %"
+
+
+def bar(need: float, budget: float, cells: int) -> str:
+    """``[######----]`` with ``cells`` between the brackets; anything above nothing shows, only too much fills it."""
+    share = 1.0 if budget <= 0 else min(1.0, need / budget)
+    filled = round(share * cells)
+    if need > 0:
+        filled = max(1, filled)
+    if need < budget:
+        filled = min(cells - 1, filled)
+    return f"[{FULL * filled}{EMPTY * (cells - filled)}]"
+
+
+def gib(size_bytes: float) -> str:
+    """``size_bytes`` in GiB with one decimal and no unit, for tables whose head says GiB."""
+    return f"{size_bytes / GIB_BYTES:.1f}"
+
+
+def parts_that_add_up(parts: Mapping[str, float]) -> dict[str, float]:
+    """``parts`` in bytes, rounded to 0.01 GiB so that the rounded parts add up to the rounded total, largest first.
+
+    The largest remainders are rounded up (Hamilton's method).
+    """
+    cell_bytes = GIB_BYTES / 100
+    cells = {name: size_bytes / cell_bytes for name, size_bytes in parts.items()}
+    floors = {name: int(count) for name, count in cells.items()}
+    missing = round(sum(cells.values())) - sum(floors.values())
+    for name in sorted(cells, key=lambda name: floors[name] - cells[name])[:missing]:
+        floors[name] += 1
+    largest_first = sorted(floors, key=lambda name: -floors[name])
+    return {name: floors[name] * cell_bytes for name in largest_first}
+
+
+def images_per_s(rate: float) -> str:
+    """Images a second with two or three figures."""
+    if rate >= 100:  # noqa: PLR2004  # three figures
+        return f"{rate:.0f}"
+    return f"{rate:.1f}" if rate >= 1 else f"{rate:.2f}"
+
+
+def _without_unit(text: str, unit: str) -> str:
+    return text.removesuffix(f" {unit}")

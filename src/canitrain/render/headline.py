@@ -1,0 +1,119 @@
+"""The answer in one sentence, and the sentences that say what was asked."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.hardware import Gpu
+from canitrain.core.report import Report, Status
+from canitrain.core.units import format_bytes
+from canitrain.render.figures import duration_interval
+from canitrain.render.words import CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
+
+
+def answer(report: Report) -> str:
+    """What a reader who stops after one line should know."""
+    title, device, status = report.model.title, report.device, report.verdict.status
+    match status:
+        case Status.GO:
+            return f"{title} trains on {device}: {_run_in(report)}"
+        case Status.TIGHT:
+            return f"{title} trains on {device}, but only just: {deciding_reason(report)}"
+        case Status.NO_GO:
+            return f"{title} will not do on {device}: {deciding_reason(report)}"
+        case Status.UNKNOWN:
+            return f"Cannot tell whether {title} trains on {device}: {deciding_reason(report)}"
+        case _:
+            assert_never(status)
+
+
+def deciding_reason(report: Report) -> str:
+    """The message of the first reason that is as bad as the verdict."""
+    for reason in report.verdict.reasons:
+        if reason.status is report.verdict.status:
+            return reason.message
+    return "no reason was recorded"
+
+
+def run_line(report: Report) -> str:
+    """Batch, precision, epochs, images, size, optimizer and workers of the run that the figures speak of."""
+    recipe, chosen = report.recipe, report.recommendation
+    batch = "no batch fits" if report.batch_size is None else f"batch {report.batch_size}"
+    if recipe.gpus > 1:
+        batch += f" on each of {recipe.gpus} GPUs"
+    if chosen.accumulation_steps > 1:
+        batch += f" x {chosen.accumulation_steps} accumulated"
+    parts = [
+        batch,
+        PRECISION[recipe.precision],
+        f"{recipe.epochs:,} epochs of {report.dataset.images:,} images",
+        f"at {image_size(recipe.image_size)}",
+        OPTIMIZER[recipe.optimizer],
+        f"{chosen.workers} loader worker{'s' * (chosen.workers != 1)}",
+        CACHE[recipe.cache],
+    ]
+    return ", ".join(parts)
+
+
+def machine_line(report: Report) -> str:
+    """Processor, cores, RAM, disk and GPUs of the machine, each ``unknown`` where it could not be read."""
+    machine = report.hardware
+    usable, logical = machine.cpu.usable_cores, machine.cpu.logical_cores
+    if isinstance(usable, Known):
+        cores = f"{usable.value:g} usable core{'s' * (usable.value != 1)}"
+        if isinstance(logical, Known) and logical.value > usable.value:
+            cores = f"{usable.value:g} of {logical.value} cores usable"
+    else:
+        cores = "cores unknown"
+    kind = machine.storage.kind
+    parts = [
+        _cpu_name(machine.cpu.model),
+        cores,
+        f"{_size(machine.ram.total_bytes)} RAM",
+        f"data on {STORAGE[kind.value]}" if isinstance(kind, Known) else "disk of unknown kind",
+        _gpus(machine.gpus),
+    ]
+    return ", ".join(parts)
+
+
+def defaults_line(report: Report) -> str:
+    """Which of the recipe's values are the implementation's own, and which were given."""
+    recipe = report.recipe
+    values = {
+        "epochs": f"{recipe.epochs:,} epochs",
+        "image_size": image_size(recipe.image_size),
+        "optimizer": OPTIMIZER[recipe.optimizer],
+        "precision": PRECISION[recipe.precision],
+        "workers": f"{recipe.workers} workers",
+    }
+    defaults = [text for name, text in values.items() if name not in recipe.given]
+    own = f"{', '.join(defaults)} from {report.model.implementation.library}" if defaults else ""
+    given = [name.replace("_", " ") for name in recipe.given]
+    yours = f"given: {', '.join(given)}" if given else ""
+    return "; ".join(text for text in (own, yours) if text)
+
+
+def _run_in(report: Report) -> str:
+    batch = f"batch {report.batch_size}, {PRECISION[report.recipe.precision]}, {report.recipe.epochs:,} epochs"
+    return batch if report.time is None else f"{batch} in {duration_interval(report.time.total_s)}"
+
+
+def _cpu_name(model: Known[str] | Unknown) -> str:
+    return " ".join(model.value.split()) if isinstance(model, Known) else "unknown CPU"
+
+
+def _size(size_bytes: Known[int] | Unknown) -> str:
+    return format_bytes(size_bytes.value) if isinstance(size_bytes, Known) else "unknown"
+
+
+def _gpus(gpus: Known[tuple[Gpu, ...]] | Unknown) -> str:
+    if isinstance(gpus, Unknown):
+        return f"GPUs unknown ({gpus.reason})"
+    if not gpus.value:
+        return "no GPU"
+    counts: dict[str, int] = {}
+    for gpu in gpus.value:
+        name = f"{gpu.name} {_size(gpu.total_bytes)}"
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(name if count == 1 else f"{count}x {name}" for name, count in counts.items())

@@ -1,0 +1,41 @@
+"""``--explain``: which stages hold what, as bars."""
+
+from __future__ import annotations
+
+from canitrain.core.report import Report
+from canitrain.core.units import format_bytes
+from canitrain.render.figures import bar, parts_that_add_up
+from canitrain.render.lines import Line, Span, Tone
+
+STAGE_COLUMNS, BYTES_COLUMNS = 24, 10
+
+
+def timeline_lines(report: Report, width: int) -> list[Line]:
+    """Device memory by part, then live bytes at the peak of each stage, forward first, then backward in reverse order."""
+    lines: list[Line] = []
+    if report.memory is not None and report.memory.gpu is not None:
+        lines.append((Span("GPU memory by part", Tone.STRONG),))
+        gpu = report.memory.gpu
+        for name, size_bytes in parts_that_add_up(gpu.parts).items():
+            if size_bytes > 0:
+                lines.append(_bar_line(name, size_bytes, gpu.device_bytes.expected, width))
+        lines.append(_bar_line("= what nvidia-smi shows", gpu.device_bytes.expected, gpu.device_bytes.expected, width))
+    moments = [(f"forward  {row.stage}", row.forward_peak_bytes) for row in report.explain]
+    moments += [(f"backward {row.stage}", row.backward_peak_bytes) for row in reversed(report.explain)]
+    known = [(name, peak_bytes) for name, peak_bytes in moments if peak_bytes is not None]
+    if known:
+        highest_bytes = max(peak_bytes for _, peak_bytes in known)
+        lines += [(), (Span("Live memory by stage of the step, first to last", Tone.STRONG),)]
+        lines += [_bar_line(name, peak_bytes, highest_bytes, width) for name, peak_bytes in known]
+    return lines
+
+
+def _bar_line(name: str, size_bytes: float, most_bytes: float, width: int) -> Line:
+    cells = width - STAGE_COLUMNS - BYTES_COLUMNS - len("[] ") - 1
+    label = name if len(name) < STAGE_COLUMNS else f"{name[: STAGE_COLUMNS - 2]}~"
+    tone = Tone.CAUTION if size_bytes >= most_bytes else Tone.PLAIN
+    return (
+        Span(label.ljust(STAGE_COLUMNS), Tone.QUIET),
+        Span(format_bytes(size_bytes).rjust(BYTES_COLUMNS)),
+        Span(f"  {bar(size_bytes, most_bytes, cells)}", tone),
+    )

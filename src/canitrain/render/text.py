@@ -1,0 +1,152 @@
+"""The report for a terminal: the answer, need against budget, time, batches, what would help, where numbers are from."""
+
+from __future__ import annotations
+
+from canitrain.core.evidence import Evidence
+from canitrain.core.report import Report, Status, Time
+from canitrain.core.units import format_bytes, format_duration
+from canitrain.render import headline
+from canitrain.render.batch_table import batch_lines
+from canitrain.render.figures import bar, duration_interval, images_per_s, percent
+from canitrain.render.lines import EMPTY_LINE, STATUS_TONE, Line, Span, Tone, labelled, paint
+from canitrain.render.memory_timeline import timeline_lines
+from canitrain.render.needs import Need, needs
+from canitrain.render.words import BOTTLENECK, EVIDENCE, STATUS
+
+LEAST_COLUMNS, MOST_COLUMNS = 60, 120
+INDENT = 11
+NEED_COLUMNS, BUDGET_COLUMNS, PERCENT_COLUMNS = 24, 17, 7
+
+
+def render_text(report: Report, *, columns: int = 80, color: bool = False, explain: bool = False) -> str:
+    """The report in at most ``columns`` columns (60 to 120), with ANSI colour where ``color``."""
+    width = min(max(columns, LEAST_COLUMNS), MOST_COLUMNS)
+    blocks = [
+        _answer(report, width),
+        _asked(report, width),
+        _needs(report, width),
+        _time(report, width),
+        batch_lines(report, width),
+        _help(report, width),
+        _cards(report),
+        _warnings(report, width),
+        _evidence(report, width),
+        timeline_lines(report, width) if explain else [],
+    ]
+    lines: list[Line] = []
+    for block in blocks:
+        if block:
+            lines += [*block, EMPTY_LINE]
+    return paint(lines[:-1], color=color)
+
+
+def _answer(report: Report, width: int) -> list[Line]:
+    status = report.verdict.status
+    lines = labelled(
+        STATUS[status], headline.answer(report), columns=width, indent=INDENT, tone=STATUS_TONE[status]
+    )
+    told = headline.deciding_reason(report)
+    for reason in report.verdict.reasons:
+        if reason.status is Status.GO or (reason.message == told and status is not Status.GO):
+            continue
+        tone = STATUS_TONE[reason.status]
+        lines += labelled(f"  {STATUS[reason.status].lower()}", reason.message, columns=width, indent=INDENT, tone=tone)
+    return lines
+
+
+def _asked(report: Report, width: int) -> list[Line]:
+    rows = {
+        "Machine": headline.machine_line(report),
+        "Run": headline.run_line(report),
+        "Defaults": headline.defaults_line(report),
+    }
+    return [line for label, text in rows.items() for line in labelled(label, text, columns=width, indent=INDENT)]
+
+
+def _needs(report: Report, width: int) -> list[Line]:
+    return [_need_line(row, width) for row in needs(report)]
+
+
+def _need_line(row: Need, width: int) -> Line:
+    head = (Span(row.label.ljust(INDENT), Tone.QUIET), Span(row.need_text.ljust(NEED_COLUMNS)))
+    if row.budget is None:
+        return (*head, Span(f"of {row.budget_text}", Tone.CAUTION))
+    cells = width - INDENT - NEED_COLUMNS - BUDGET_COLUMNS - PERCENT_COLUMNS - len("[]") - 1
+    tone = STATUS_TONE[row.status]
+    return (
+        *head,
+        Span(f"of {row.budget_text}".ljust(BUDGET_COLUMNS)),
+        Span(f" {bar(row.need.expected, row.budget, cells)}", tone),
+        Span(percent(row.need.expected, row.budget).rjust(PERCENT_COLUMNS), tone),
+    )
+
+
+def _time(report: Report, width: int) -> list[Line]:
+    time = report.time
+    if time is None:
+        return []
+    epoch = f"{duration_interval(time.epoch_s)}, {format_duration(time.validation_s)} of it validation"
+    rows = {
+        "Step": f"{duration_interval(time.step_s)} = the slowest of {_step_parts(time)}",
+        "Waits for": f"{BOTTLENECK[time.bottleneck]}; {images_per_s(time.images_per_s)} images/s",
+        "Epoch": epoch,
+    }
+    if time.energy_kwh is not None:
+        rows["Energy"] = f"about {time.energy_kwh:.1f} kWh"
+    if time.cost is not None:
+        rows["Cost"] = f"about {time.cost:,.2f} in the currency of --price-per-hour"
+    return [line for label, text in rows.items() for line in labelled(label, text, columns=width, indent=INDENT)]
+
+
+def _step_parts(time: Time) -> str:
+    parts = time.parts
+    named = {
+        "compute": parts.compute_s,
+        "launches": parts.launches_s,
+        "loader": parts.loader_s,
+        "disk": parts.storage_s,
+    }
+    slowest = ", ".join(f"{name} {format_duration(part_s)}" for name, part_s in named.items() if part_s > 0)
+    exchange = f"; plus {format_duration(parts.communication_s)} between GPUs" if parts.communication_s > 0 else ""
+    return f"{slowest}{exchange}"
+
+
+def _help(report: Report, width: int) -> list[Line]:
+    lines: list[Line] = []
+    for advice in report.advice:
+        label = "" if lines else "Would help"
+        outcome = f" ({STATUS[advice.status].lower()} then)" if advice.status is not report.verdict.status else ""
+        lines += labelled(label, f"{advice.change}: {advice.effect}{outcome}", columns=width, indent=INDENT)
+    return lines
+
+
+def _cards(report: Report) -> list[Line]:
+    if not report.cards:
+        return []
+    name_columns = max(len(card.name) for card in report.cards)
+    lines: list[Line] = []
+    for card in report.cards:
+        label = "" if lines else "Would do"
+        text = (
+            f"{card.name.ljust(name_columns)}  batch {card.batch_size:<4}{format_bytes(card.device_bytes):>9}"
+            f"  {format_duration(card.total_s):>9}  "
+        )
+        lines.append(
+            (Span(label.ljust(INDENT), Tone.QUIET), Span(text), Span(STATUS[card.status].lower(), STATUS_TONE[card.status]))
+        )
+    return lines
+
+
+def _warnings(report: Report, width: int) -> list[Line]:
+    lines: list[Line] = []
+    for warning in report.warnings:
+        lines += labelled("Warning", warning, columns=width, indent=INDENT, tone=Tone.CAUTION)
+    return lines
+
+
+def _evidence(report: Report, width: int) -> list[Line]:
+    def said(evidence: Evidence) -> str:
+        return f"{EVIDENCE[evidence.level]} ({evidence.detail})"
+
+    rows = {"Evidence": f"memory: {said(report.evidence.memory)}", "": f"time: {said(report.evidence.time)}"}
+    return [line for label, text in rows.items() for line in labelled(label, text, columns=width, indent=INDENT)]
