@@ -1,0 +1,151 @@
+"""GPU memory of one training step: four figures (DESIGN 3.1) and the parts of the device figure."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.interval import Interval
+from canitrain.core.memory_calibration import Context, MemoryCalibration
+from canitrain.core.polynomial import BatchShape
+from canitrain.core.profile import ModelProfile, SizeRule
+from canitrain.core.recipe import Recipe
+from canitrain.core.report import GpuMemory
+from canitrain.estimate.memory_evidence import memory_level
+from canitrain.estimate.persistent import Persistent
+from canitrain.estimate.step_memory import Moment, StepMemory, step_memory
+
+
+def gpu_memory(
+    profile: ModelProfile,
+    recipe: Recipe,
+    shape: BatchShape,
+    card: GpuSpec,
+    calibration: MemoryCalibration,
+    *,
+    total_bytes: float | None,
+    budget_bytes: float | None,
+) -> GpuMemory:
+    """What training ``profile`` by ``recipe`` on batches of ``shape`` takes of one ``card``.
+
+    Args:
+        profile: The traced model.
+        recipe: Precision, optimizer and the options that change memory.
+        shape: The largest batch that occurs (``shapes.memory_shape``).
+        card: Decides workspaces and context.
+        calibration: Fitted coefficients.
+        total_bytes: Memory of the card, ``None`` where unknown; passed on.
+        budget_bytes: What the run may use, ``None`` where unknown; passed on.
+    """
+    terms = DeviceTerms.of(profile, recipe, card, calibration)
+    step = step_memory(profile, recipe, shape, card, calibration)
+    return step_figures(step, terms, shape.batch_size, total_bytes=total_bytes, budget_bytes=budget_bytes)
+
+
+class DeviceTerms(Struct, frozen=True, kw_only=True):
+    """What the card and the calibration add, and how far off they may be."""
+
+    context: Context
+    blas_bytes: float
+    slack_fixed_bytes: float
+    slack_ratio: float
+    low_ratio: float
+    high_ratio: float
+
+    @classmethod
+    def of(cls, profile: ModelProfile, recipe: Recipe, card: GpuSpec, calibration: MemoryCalibration) -> DeviceTerms:
+        """Look up the terms for ``profile`` on ``card``."""
+        varies = profile.size_rule is SizeRule.SHORTER_SIDE or recipe.multi_scale
+        slack = calibration.slack_ratio_variable if varies else calibration.slack_ratio
+        spread = calibration.spread[memory_level(profile, card, calibration)]
+        return cls(
+            context=calibration.context.get(card.generation, calibration.context_other),
+            blas_bytes=calibration.blas_workspace.get(card.generation, calibration.blas_workspace_default).value,
+            slack_fixed_bytes=calibration.slack_fixed.value,
+            slack_ratio=slack.value,
+            low_ratio=spread.low.value,
+            high_ratio=spread.high.value,
+        )
+
+
+class _Fullest(Struct, frozen=True, kw_only=True):
+    """The moment with most allocated bytes."""
+
+    gradients_bytes: float
+    live_bytes: float
+    workspace_bytes: float
+    temporary_bytes: float
+
+    @property
+    def total_bytes(self) -> float:
+        return self.gradients_bytes + self.live_bytes + self.workspace_bytes + self.temporary_bytes
+
+
+def step_figures(
+    step: StepMemory,
+    terms: DeviceTerms,
+    batch_size: int,
+    *,
+    total_bytes: float | None = None,
+    budget_bytes: float | None = None,
+) -> GpuMemory:
+    """The four figures for ``batch_size`` images: never less than for a smaller batch."""
+    held = step.persistent
+    gathered_bytes = step.gathered.at(batch_size)
+    update = _Fullest(
+        gradients_bytes=held.moment_gradients_bytes(held.gradients_bytes),
+        live_bytes=0.0,
+        workspace_bytes=0.0,
+        temporary_bytes=held.step_temporary_bytes,
+    )
+    moments = [_at(moment, held, batch_size, gathered_bytes) for moment in step.moments]
+    fullest = max((*moments, update), key=lambda each: each.total_bytes)
+    live_bytes = max(each.total_bytes - each.workspace_bytes for each in (*moments, update))
+    widest_bytes = max((line.at(batch_size) for line in step.workspaces), default=0.0)
+
+    allocated_bytes = held.held_bytes + terms.blas_bytes + fullest.total_bytes
+    pooled_bytes = max(allocated_bytes, held.held_bytes + terms.blas_bytes + live_bytes + widest_bytes)
+    reserved_bytes = pooled_bytes + terms.slack_fixed_bytes + terms.slack_ratio * live_bytes
+    least_bytes = held.held_bytes + terms.blas_bytes + live_bytes
+    context = terms.context
+    return GpuMemory(
+        allocated_bytes=_around(allocated_bytes, terms, None),
+        reserved_bytes=_around(reserved_bytes, terms, None),
+        device_bytes=_around(reserved_bytes, terms, context),
+        required_bytes=_around(least_bytes, terms, context),
+        budget_bytes=budget_bytes,
+        total_bytes=total_bytes,
+        parts={
+            "weights": held.weights_bytes,
+            "buffers": held.buffers_bytes,
+            "gradients": fullest.gradients_bytes + held.exchange_bytes,
+            "optimizer": held.optimizer_bytes + fullest.temporary_bytes,
+            "ema": held.ema_bytes,
+            "activations": fullest.live_bytes,
+            "workspace": fullest.workspace_bytes + terms.blas_bytes,
+            "slack": reserved_bytes - allocated_bytes,
+            "context": context.expected.value,
+        },
+    )
+
+
+def _at(moment: Moment, held: Persistent, batch_size: int, gathered_bytes: float) -> _Fullest:
+    return _Fullest(
+        gradients_bytes=held.moment_gradients_bytes(moment.gradients_bytes),
+        live_bytes=moment.live.at(batch_size) + gathered_bytes,
+        workspace_bytes=moment.workspace.at(batch_size),
+        temporary_bytes=0.0,
+    )
+
+
+def _around(expected_bytes: float, terms: DeviceTerms, context: Context | None) -> Interval:
+    """The interval of a figure; ``context`` is added to those that the device sees, each end with its own."""
+    if context is None:
+        return Interval(
+            low=expected_bytes * terms.low_ratio, expected=expected_bytes, high=expected_bytes * terms.high_ratio
+        )
+    return Interval(
+        low=expected_bytes * terms.low_ratio + context.low.value,
+        expected=expected_bytes + context.expected.value,
+        high=expected_bytes * terms.high_ratio + context.high.value,
+    )

@@ -1,0 +1,117 @@
+"""One training step's memory at fixed pixels and boxes, reduced to lines in the batch size.
+
+Polynomials are evaluated once here; asking for another batch then costs a few multiplications.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.memory_calibration import MemoryCalibration
+from canitrain.core.polynomial import BatchShape
+from canitrain.core.profile import ModelProfile, Peak, Phase, Stage, Trace
+from canitrain.core.recipe import Freeze, Recipe, Strategy
+from canitrain.estimate.line import Line
+from canitrain.estimate.persistent import Persistent, persistent
+from canitrain.estimate.workspace import factors_for, workspace_line
+
+NOTHING = Line(fixed=0.0, per_image=0.0)
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """A candidate for the peak: bytes beside the persistent ones."""
+
+    stage: str
+    phase: Phase
+    live: Line
+    gradients_bytes: float
+    workspace: Line
+
+
+class StepMemory(Struct, frozen=True, kw_only=True):
+    """Everything that the four figures are computed from."""
+
+    persistent: Persistent
+    moments: tuple[Moment, ...]
+    """Of forward and backward."""
+    workspaces: tuple[Line, ...]
+    """Of every convolution of the step, none below another at every batch."""
+    gathered: Line
+    """DataParallel: what GPU 0 holds for the others."""
+
+
+def step_memory(
+    profile: ModelProfile, recipe: Recipe, shape: BatchShape, card: GpuSpec, calibration: MemoryCalibration
+) -> StepMemory:
+    """Reduce ``profile`` trained by ``recipe`` to lines in the batch, at ``shape``'s pixels and boxes."""
+    trace = profile.traces[recipe.precision]
+    factors = factors_for(card, recipe.precision, calibration)
+    workspaces = tuple(workspace_line(convolution, shape, factors) for convolution in trace.convolutions)
+    held = persistent(profile, recipe)
+    frozen = {stage.name for stage in trace.stages if stage.backbone and recipe.freeze is Freeze.BACKBONE}
+    relief = _relief_by_stage(trace, recipe, shape, calibration)
+    moments = tuple(
+        Moment(
+            stage=peak.stage,
+            phase=peak.phase,
+            live=_line_of(peak, shape).less(relief[peak.stage]),
+            gradients_bytes=float(peak.gradient_bytes),
+            workspace=NOTHING if peak.convolution is None else workspaces[peak.convolution],
+        )
+        for peak in trace.peaks
+        if not (peak.phase is Phase.BACKWARD and peak.stage in frozen)
+    )
+    return StepMemory(
+        persistent=held,
+        moments=moments,
+        workspaces=upper_envelope(workspaces),
+        gathered=_gathered(trace, recipe, shape, held),
+    )
+
+
+def upper_envelope(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """``lines`` without those that another one covers at every batch size >= 0."""
+    kept: list[Line] = []
+    for line in sorted(lines, key=lambda each: (each.per_image, each.fixed), reverse=True):
+        if all(line.fixed > other.fixed for other in kept):
+            kept.append(line)
+    return tuple(kept)
+
+
+def _line_of(peak: Peak, shape: BatchShape) -> Line:
+    fixed, per_image = peak.live_bytes.affine(shape.pixels, shape.boxes)
+    return Line(fixed=fixed, per_image=per_image)
+
+
+def saved_line(stage: Stage, shape: BatchShape) -> Line:
+    """Bytes that ``stage`` keeps for backward."""
+    fixed, per_image = stage.saved_bytes.affine(shape.pixels, shape.boxes)
+    return Line(fixed=fixed, per_image=per_image)
+
+
+def _relief_by_stage(
+    trace: Trace, recipe: Recipe, shape: BatchShape, calibration: MemoryCalibration
+) -> dict[str, Line]:
+    """Bytes that a moment in each stage does not hold, because of freezing or checkpointing.
+
+    While a stage runs, forward or backward, the stages before it hold what they saved. Frozen ones save nothing;
+    checkpointed ones only their input.
+    """
+    relief: dict[str, Line] = {}
+    before = NOTHING
+    for stage in trace.stages:
+        relief[stage.name] = before
+        if recipe.freeze is Freeze.BACKBONE and stage.backbone:
+            before = before.plus(saved_line(stage, shape))
+        elif recipe.checkpointing:
+            before = before.plus(saved_line(stage, shape).scaled(1 - calibration.checkpoint_kept_ratio.value))
+    return relief
+
+
+def _gathered(trace: Trace, recipe: Recipe, shape: BatchShape, held: Persistent) -> Line:
+    """What DataParallel adds to GPU 0: the others' outputs and loss, and their gradients while they are summed."""
+    if recipe.gpus == 1 or recipe.strategy is not Strategy.DP:
+        return NOTHING
+    loss = saved_line(trace.stages[-1], shape).scaled(recipe.gpus - 1)
+    return loss.plus(Line(fixed=held.gradients_bytes, per_image=0.0))

@@ -1,0 +1,150 @@
+"""The four figures of GPU memory, with the arithmetic beside them."""
+
+from __future__ import annotations
+
+import memory_cases as cases
+import pytest
+
+from canitrain.core.evidence import EvidenceLevel
+from canitrain.core.gpu import Generation, Vendor
+from canitrain.core.polynomial import BatchShape
+from canitrain.core.profile import Precision, SizeRule
+from canitrain.core.recipe import Freeze, Optimizer, Strategy
+from canitrain.core.report import GpuMemory
+from canitrain.estimate.gpu_memory import gpu_memory
+from canitrain.estimate.memory_evidence import memory_evidence
+from canitrain.estimate.memory_timeline import memory_timeline
+
+SHAPE = BatchShape(batch_size=10, pixels=1000.0, boxes=5.0)
+CONTEXT_BYTES = 100 * cases.MIB_BYTES
+
+
+def figures(profile=None, recipe=None, shape=SHAPE, card=None, calibration=None) -> GpuMemory:
+    return gpu_memory(
+        profile or cases.profile(),
+        recipe or cases.recipe(),
+        shape,
+        card or cases.card(),
+        calibration or cases.calibration(),
+        total_bytes=None,
+        budget_bytes=None,
+    )
+
+
+def test_allocated_is_weights_buffers_and_the_highest_moment():
+    # weights 4096 + buffers 512 + max(12 * 10 * 1000, 9 * 10 * 1000 + 1096) = 124,608
+    assert figures().allocated_bytes.expected == 124_608
+
+
+def test_a_later_moment_wins_when_its_gradients_outweigh_the_activations():
+    shape = BatchShape(batch_size=1, pixels=100.0, boxes=0.0)
+    # 12 * 100 = 1200 at the head; 9 * 100 + 1096 = 1996 in the backbone; the SGD update's gradients
+    # 4096 + 2 * 256 rounding, twice (weight decay's temporary) = 9216, which wins: 4096 + 512 + 9216
+    assert figures(shape=shape).allocated_bytes.expected == 13_824
+    # Without foreach the temporary is the largest tensor: 4608 + 3000 = 7608
+    single = figures(shape=shape, recipe=cases.recipe(foreach=False))
+    assert single.allocated_bytes.expected == 4096 + 512 + 7608
+
+
+def test_a_convolution_at_the_peak_adds_copies_of_its_input_and_output():
+    calibration = cases.calibration(matrix_workspace=cases.workspace(dense=1.5, weights=1.0))
+    # tensors: 4 bytes * (2 + 1) channels * 10 * 1000 pixels * 1.5 = 180,000; weights: 4 * 9 * 2 * 1 = 72
+    assert figures(calibration=calibration).parts["workspace"] == 180_072
+
+
+@pytest.mark.parametrize(
+    ("generation", "precision", "matrix"),
+    [
+        (Generation.PASCAL, Precision.AMP, False),
+        (Generation.VOLTA, Precision.FP32, False),
+        (Generation.VOLTA, Precision.AMP, True),
+        (Generation.AMPERE, Precision.FP32, True),
+        (Generation.BLACKWELL, Precision.AMP, True),
+    ],
+)
+def test_layout_copies_are_made_only_where_matrix_units_run_the_convolution(generation, precision, matrix):
+    calibration = cases.calibration(matrix_workspace=cases.workspace(dense=1.0))
+    memory = figures(recipe=cases.recipe(precision=precision), card=cases.card(generation), calibration=calibration)
+    assert (memory.parts["workspace"] > 0) is matrix
+
+
+def test_device_is_reserved_plus_context_and_the_slack_is_between_allocated_and_reserved():
+    calibration = cases.calibration(slack_fixed=cases.number(1000.0), slack_ratio=cases.number(0.1))
+    memory = figures(calibration=calibration)
+    # slack = 1000 + 0.1 * 120,000 live bytes
+    assert memory.reserved_bytes.expected == 124_608 + 13_000
+    assert memory.device_bytes.expected == 124_608 + 13_000 + CONTEXT_BYTES
+    # required: the live peak and the context, no slack
+    assert memory.required_bytes.expected == 124_608 + CONTEXT_BYTES
+
+
+def test_batches_of_varying_size_keep_more_slack():
+    calibration = cases.calibration(slack_ratio_variable=cases.number(0.5))
+    varying = figures(profile=cases.profile(size_rule=SizeRule.SHORTER_SIDE), calibration=calibration)
+    assert varying.parts["slack"] == 60_000  # 0.5 * 120,000
+    assert figures(calibration=calibration).parts["slack"] == 0
+    assert figures(recipe=cases.recipe(multi_scale=True), calibration=calibration).parts["slack"] == 60_000
+
+
+def test_the_optimizer_and_the_ema_copy_stay_for_the_whole_step():
+    adam = figures(recipe=cases.recipe(optimizer=Optimizer.ADAM, ema=True))
+    assert adam.parts["optimizer"] == 2 * (4096 + 512)
+    assert adam.parts["ema"] == 4096 + 512  # weights and buffers
+    assert adam.allocated_bytes.expected - figures().allocated_bytes.expected == 2 * 4608 + 4608
+
+
+def test_accumulation_keeps_every_gradient_through_the_step():
+    # At the peak, in the head's backward, no gradient exists yet: 4096 + 512 rounding more when all are kept
+    assert figures(recipe=cases.recipe(effective_batch_size=64)).parts["gradients"] == 4608
+    assert figures().parts["gradients"] == 0
+
+
+def test_ddp_holds_a_second_copy_of_the_gradients_and_all_of_them():
+    memory = figures(recipe=cases.recipe(gpus=2))
+    assert memory.parts["gradients"] == 4608 + 4096
+
+
+def test_data_parallel_loads_gpu_zero_with_the_losses_and_gradients_of_the_others():
+    one = figures(recipe=cases.recipe(effective_batch_size=64))
+    four = figures(recipe=cases.recipe(gpus=4, strategy=Strategy.DP, effective_batch_size=64))
+    # 3 others * 2 bytes * 10 * 1000 saved by the last stage, and one set of gradients
+    assert four.allocated_bytes.expected - one.allocated_bytes.expected == 60_000 + 4608
+
+
+def test_a_frozen_backbone_saves_its_activations_and_its_gradients():
+    frozen = figures(recipe=cases.recipe(freeze=Freeze.BACKBONE))
+    # the head's moment without the backbone's 8 bytes a pixel: 40,000; the backbone has no backward pass
+    assert frozen.allocated_bytes.expected < figures().allocated_bytes.expected
+    assert frozen.parts["activations"] == 40_000
+    update = figures(recipe=cases.recipe(freeze=Freeze.BACKBONE), shape=BatchShape(batch_size=1, pixels=1.0, boxes=0.0))
+    assert update.parts["gradients"] == 1096 + 512  # the head's alone
+
+
+def test_checkpointing_holds_one_stage_and_the_inputs_of_those_before():
+    calibration = cases.calibration(checkpoint_kept_ratio=cases.number(0.25))
+    memory = figures(recipe=cases.recipe(checkpointing=True), calibration=calibration)
+    # head: 120,000 - 0.75 * 80,000 = 60,000; backbone: nothing runs before it, 90,000 + 1096
+    assert memory.parts["activations"] + memory.parts["gradients"] == 91_096
+
+
+def test_parts_sum_to_the_device_figure():
+    memory = figures(recipe=cases.recipe(optimizer=Optimizer.ADAMW, ema=True, gpus=2), calibration=cases.shipped())
+    assert sum(memory.parts.values()) == pytest.approx(memory.device_bytes.expected)
+
+
+def test_evidence_widens_from_fitted_cards_to_other_vendors():
+    calibration = cases.calibration(fitted_generations=(Generation.AMPERE,), fitted_libraries=("toys",))
+    model = cases.profile()
+    assert memory_evidence(model, cases.card(), calibration).level is EvidenceLevel.CALIBRATED
+    assert memory_evidence(model, cases.card(Generation.ADA), calibration).level is EvidenceLevel.GENERATION
+    other = cases.card(Generation.CDNA3, vendor=Vendor.AMD)
+    assert memory_evidence(model, other, calibration).level is EvidenceLevel.DATASHEET
+    shipped = cases.shipped()
+    widths = [shipped.spread[level].high.value - shipped.spread[level].low.value for level in EvidenceLevel]
+    assert widths == sorted(widths)
+
+
+def test_the_timeline_names_what_each_stage_holds_and_its_peaks():
+    backbone, head = memory_timeline(cases.profile(), cases.recipe(), SHAPE)
+    assert (backbone.stage, backbone.saved_bytes, backbone.backward_peak_bytes) == ("backbone", 80_000, 90_000)
+    assert (head.saved_bytes, head.forward_peak_bytes, head.backward_peak_bytes) == (20_000, None, 120_000)

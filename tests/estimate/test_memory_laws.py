@@ -1,0 +1,121 @@
+"""Laws of the memory estimate that hold for any profile, recipe and card."""
+
+from __future__ import annotations
+
+import memory_cases as cases
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from canitrain.core.gpu import Generation
+from canitrain.core.polynomial import BatchShape, Polynomial
+from canitrain.core.profile import Convolution, Peak, Phase, Precision, SizeRule
+from canitrain.core.recipe import Freeze, Optimizer, Recipe, Strategy
+from canitrain.core.report import GpuMemory, Status
+from canitrain.estimate.batch_search import largest_batch, memory_status
+from canitrain.estimate.gpu_memory import gpu_memory
+
+FIGURES = ("allocated_bytes", "reserved_bytes", "device_bytes", "required_bytes")
+few = settings(max_examples=60, deadline=None, derandomize=True)
+
+coefficient = st.floats(0, 1e4)
+polynomials = st.builds(
+    Polynomial, one=coefficient, b=coefficient, p=coefficient, bp=coefficient, bn=coefficient, bpn=st.floats(0, 1)
+)
+convolutions = st.builds(
+    Convolution,
+    in_channels=st.integers(1, 512),
+    out_channels=st.integers(1, 512),
+    kernel=st.sampled_from([(1, 1), (3, 3), (7, 7)]),
+    groups=st.sampled_from([1, 2]),
+    half=st.booleans(),
+    count=st.just(Polynomial(one=1.0)),
+    input_pixels=st.builds(Polynomial, bp=st.floats(0, 1)),
+    output_pixels=st.builds(Polynomial, bp=st.floats(0, 1)),
+)
+peaks = st.builds(
+    Peak,
+    stage=st.sampled_from(["backbone", "head"]),
+    phase=st.sampled_from(Phase),
+    live_bytes=polynomials,
+    gradient_bytes=st.integers(0, 4096),
+    convolution=st.sampled_from([None, 0, 1]),
+)
+
+
+@st.composite
+def profiles(draw):
+    trace = cases.trace(
+        convolutions=tuple(draw(st.lists(convolutions, min_size=2, max_size=4))),
+        peaks=tuple(draw(st.lists(peaks, min_size=1, max_size=5))),
+    )
+    return cases.profile(
+        traces={Precision.FP32: trace, Precision.AMP: trace}, size_rule=draw(st.sampled_from(SizeRule))
+    )
+
+
+recipes = st.builds(
+    cases.recipe,
+    precision=st.sampled_from(Precision),
+    optimizer=st.sampled_from(Optimizer),
+    effective_batch_size=st.sampled_from([4, 64]),
+    ema=st.booleans(),
+    gpus=st.sampled_from([1, 2, 8]),
+    strategy=st.sampled_from(Strategy),
+    freeze=st.sampled_from(Freeze),
+    checkpointing=st.booleans(),
+    foreach=st.booleans(),
+    multi_scale=st.booleans(),
+)
+cards = st.sampled_from(Generation).map(cases.card)
+shapes = st.builds(BatchShape, batch_size=st.integers(1, 512), pixels=st.floats(1e3, 2e6), boxes=st.floats(0, 300))
+
+
+def figures(profile, recipe: Recipe, shape: BatchShape, card) -> GpuMemory:
+    return gpu_memory(profile, recipe, shape, card, cases.shipped(), total_bytes=None, budget_bytes=None)
+
+
+@few
+@given(profiles(), recipes, cards, shapes, shapes)
+def test_more_images_pixels_or_boxes_never_lower_any_figure(profile, recipe, card, one, other):
+    smaller = BatchShape(
+        batch_size=min(one.batch_size, other.batch_size),
+        pixels=min(one.pixels, other.pixels),
+        boxes=min(one.boxes, other.boxes),
+    )
+    less, more = figures(profile, recipe, smaller, card), figures(profile, recipe, one, card)
+    for name in FIGURES:
+        for end in ("low", "expected", "high"):
+            assert getattr(getattr(less, name), end) <= getattr(getattr(more, name), end) * (1 + 1e-12)
+
+
+@few
+@given(profiles(), recipes, cards, shapes)
+def test_parts_sum_to_the_device_figure_and_none_is_negative(profile, recipe, card, shape):
+    memory = figures(profile, recipe, shape, card)
+    assert sum(memory.parts.values()) == pytest.approx(memory.device_bytes.expected)
+    assert min(memory.parts.values()) >= 0
+
+
+@few
+@given(profiles(), recipes, cards, shapes)
+def test_the_figures_stand_in_order(profile, recipe, card, shape):
+    memory = figures(profile, recipe, shape, card)
+    for end in ("low", "expected", "high"):
+        allocated, reserved, device, required = (getattr(getattr(memory, name), end) for name in FIGURES)
+        assert allocated <= reserved <= device
+        assert required <= device
+
+
+@few
+@given(profiles(), recipes, cards, shapes, st.floats(1e8, 1e11))
+def test_the_search_finds_the_last_batch_that_goes(profile, recipe, card, shape, budget_bytes):
+    found = largest_batch(profile, recipe, shape, card, cases.shipped(), budget_bytes=budget_bytes, limit=4096)
+
+    def status(batch_size: int) -> Status:
+        wanted = BatchShape(batch_size=batch_size, pixels=shape.pixels, boxes=shape.boxes)
+        return memory_status(figures(profile, recipe, wanted, card), budget_bytes)
+
+    assert found is None or status(found) is Status.GO
+    if found != 4096:
+        assert status((found or 0) + 1) is not Status.GO
