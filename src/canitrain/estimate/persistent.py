@@ -21,14 +21,14 @@ class OptimizerCost(Struct, frozen=True, kw_only=True):
 OPTIMIZERS: dict[Optimizer, OptimizerCost] = {
     Optimizer.SGD: OptimizerCost(state_copies=0, temporary_copies=1),
     Optimizer.SGD_MOMENTUM: OptimizerCost(state_copies=1, temporary_copies=1),
-    Optimizer.ADAM: OptimizerCost(state_copies=2, temporary_copies=2),
+    Optimizer.ADAM: OptimizerCost(state_copies=2, temporary_copies=1),
     Optimizer.ADAMW: OptimizerCost(state_copies=2, temporary_copies=1),
     Optimizer.RMSPROP: OptimizerCost(state_copies=2, temporary_copies=2),
 }
-"""With weight decay, as detector recipes set it: it costs all but AdamW one temporary copy of the gradients.
+"""With weight decay, as detector recipes set it, which makes a temporary copy of the gradients (not in AdamW).
 
-Adam's and RMSprop's second temporary is the square root; RMSprop is counted with momentum. Held by a test against
-``torch.optim``. Source: torch/optim/{sgd,adam,adamw,rmsprop}.py, the ``_multi_tensor`` functions.
+Square roots are temporaries too: Adam makes them after it has dropped the gradients' copy, RMSprop (counted with
+momentum) before. Held by a test against ``torch.optim``. Source: torch/optim/*.py, the ``_multi_tensor`` functions.
 """
 
 
