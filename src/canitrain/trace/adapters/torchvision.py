@@ -88,7 +88,7 @@ def subject(name: str) -> Subject:
         check_shapes=variant.check_shapes,
         gradients_until_backward=True,
         notes=(
-            f"Built as with {variant.backbone_weights}: frozen stages and frozen batch norm as the library decides.",
+            f"Backbone weights {variant.backbone_weights}: stages and batch norm frozen as the library decides.",
             "Images arrive at the resized size; the RoI head samples its full share (512, 128 of them positive).",
         ),
     )
@@ -151,8 +151,10 @@ def propose(rpn: Any, truth: torch.Tensor, height: int, width: int) -> None:  # 
     rpn.filter_proposals = filtered
 
 
-def weight_entry(text: str) -> object:
-    """The entry of a torchvision weights enumeration named like ``ResNet50_Weights.IMAGENET1K_V1``."""
+def weight_entry(text: str | None) -> object:
+    """The entry of a torchvision weights enumeration named like ``ResNet50_Weights.IMAGENET1K_V1``, or ``None``."""
+    if text is None:
+        return None
     enumeration, entry = text.split(".")
     return getattr(models, enumeration)[entry]
 
@@ -176,7 +178,12 @@ def stages(model: Any) -> tuple[str, ...]:  # noqa: ANN401 - the library's model
     body = next(prefix for prefix in ("backbone.body", "backbone.features") if prefix in modules)
     parts = [
         f"{body}.{name}"
-        for name, part in modules[body].named_children()
-        if any(isinstance(inner, torch.nn.Conv2d) for inner in part.modules())
+        for name, part in modules[body].named_modules()
+        if name.count(".") == nesting(modules[body]) and any(isinstance(m, torch.nn.Conv2d) for m in part.modules())
     ]
     return ("transform", *parts, *(head for head in HEADS if head in modules))
+
+
+def nesting(body: torch.nn.Module) -> int:
+    """Dots in the names of the body's blocks: SSDlite wraps them in two sequences, the others have them at the top."""
+    return 1 if all(isinstance(part, torch.nn.Sequential) for part in body.children()) else 0

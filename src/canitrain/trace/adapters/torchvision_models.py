@@ -40,7 +40,8 @@ class Variant:
     rule: SizeRule = SizeRule.SHORTER_SIDE
     divisor: int = DIVISOR
     classes: int = 91
-    backbone_weights: str = "ResNet50_Weights.IMAGENET1K_V1"
+    backbone_weights: str | None = "ResNet50_Weights.IMAGENET1K_V1"
+    """As the README passes it; ``None``: it trains from scratch."""
     fit_shapes: tuple[Shape, ...] = FIT_SHAPES
     check_shapes: tuple[Shape, ...] = CHECK_SHAPES
 
@@ -102,7 +103,7 @@ VARIANTS = {
         longer=320,
         rule=SizeRule.SQUARE,
         divisor=320,
-        backbone_weights="MobileNet_V3_Large_Weights.IMAGENET1K_V1",
+        backbone_weights=None,
         fit_shapes=square_fit_shapes(320),
         check_shapes=square_check_shapes(320),
     ),
