@@ -179,7 +179,9 @@ def stages(model: Any) -> tuple[str, ...]:  # noqa: ANN401 - the library's model
     parts = [
         f"{body}.{name}"
         for name, part in modules[body].named_modules()
-        if name.count(".") == nesting(modules[body]) and any(isinstance(m, torch.nn.Conv2d) for m in part.modules())
+        if name
+        and name.count(".") == nesting(modules[body])
+        and any(isinstance(m, torch.nn.Conv2d) for m in part.modules())
     ]
     return ("transform", *parts, *(head for head in HEADS if head in modules))
 
