@@ -1,0 +1,205 @@
+"""``trace_subject``: a model's profile, from traces at small shapes, checked at others."""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from canitrain.core.errors import InputError
+from canitrain.core.polynomial import BatchShape
+from canitrain.core.profile import ModelProfile, Phase, Precision, Stage, Trace, Work, WorkKind
+from canitrain.trace.convolutions import merge
+from canitrain.trace.fit import Fitter
+from canitrain.trace.peaks import pick_peaks
+from canitrain.trace.stages import StageTracker, divide
+from canitrain.trace.step import StepRecord, record_step
+from canitrain.trace.subject import Built, Shape, Subject
+
+PRECISIONS = (Precision.FP32, Precision.AMP)
+
+
+def trace_subject(subject: Subject, precisions: Sequence[Precision] = PRECISIONS) -> ModelProfile:
+    """Trace ``subject`` in every precision.
+
+    Raises:
+        InputError: the polynomials miss a check shape by more than ``subject.tolerance``.
+    """
+    traces = {}
+    for precision in precisions:
+        built = subject.build(precision)
+        traces[precision] = trace_built(subject, built, precision)
+    return _profile(subject, built, traces)
+
+
+def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
+    """The trace of one precision.
+
+    Raises:
+        InputError: as ``trace_subject``.
+    """
+    amp = precision is Precision.AMP
+    records = [record_step(built, shape, amp=amp, meta=subject.meta) for shape in subject.fit_shapes]
+    fitter = Fitter(subject.fit_shapes, subject.basis)
+    convolutions = merge(fitter, records)
+    draft = Trace(
+        stages=_stages(fitter, built, records),
+        peaks=pick_peaks(fitter, records, convolutions),
+        convolutions=convolutions.merged,
+        cast_weight_bytes=records[0].cast_weight_bytes,
+        fit_shapes=subject.fit_shapes,
+        check_shapes=subject.check_shapes,
+        check_live_error=(),
+        check_flops_error=(),
+    )
+    checks = [_check(draft, built, shape, amp=amp, meta=subject.meta) for shape in subject.check_shapes]
+    for shape, errors in zip(subject.check_shapes, checks, strict=True):
+        for quantity, error in zip(("peak live bytes", "FLOPs"), errors, strict=True):
+            if abs(error) > subject.tolerance:
+                raise InputError(
+                    f"{subject.name} {precision.value}: the replay of {quantity} at {shape} is off by {error:+.2%},"
+                    f" more than {subject.tolerance:.0%}",
+                    hint="add a basis term that the model needs, or fit shapes nearer to the check shapes",
+                )
+    return _with_checks(draft, checks)
+
+
+def _with_checks(draft: Trace, checks: Sequence[tuple[float, float]]) -> Trace:
+    import msgspec  # noqa: PLC0415
+
+    return msgspec.structs.replace(
+        draft,
+        check_live_error=tuple(round(live, 6) for live, _ in checks),
+        check_flops_error=tuple(round(flops, 6) for _, flops in checks),
+    )
+
+
+def replay_peak_bytes(trace: Trace, shape: Shape) -> float:
+    """Highest live bytes with weight gradients that ``trace`` says at (batch, height, width, boxes)."""
+    at = batch_shape(shape)
+    return max(peak.live_bytes.at(at) + peak.gradient_bytes for peak in trace.peaks)
+
+
+def replay_flops(trace: Trace, shape: Shape) -> float:
+    """FLOPs of the step that ``trace`` says at (batch, height, width, boxes)."""
+    at = batch_shape(shape)
+    return sum(work.flops.at(at) for stage in trace.stages for work in (*stage.forward.values(), *stage.backward.values()))
+
+
+def batch_shape(shape: Shape) -> BatchShape:
+    """(batch, height, width, boxes) as the polynomials take it."""
+    batch, height, width, boxes = shape
+    return BatchShape(batch_size=batch, pixels=height * width, boxes=boxes)
+
+
+def _check(trace: Trace, built: Built, shape: Shape, *, amp: bool, meta: bool) -> tuple[float, float]:
+    record = record_step(built, shape, amp=amp, meta=meta)
+    flops = replay_flops(trace, shape) / record.flops - 1 if record.flops else 0.0
+    return replay_peak_bytes(trace, shape) / record.peak_bytes - 1, flops
+
+
+@dataclass
+class _Sizes:
+    """Parameter bytes of a stage."""
+
+    total: int = 0
+    trainable: int = 0
+
+
+def _stages(fitter: Fitter, built: Built, records: Sequence[StepRecord]) -> tuple[Stage, ...]:
+    names = records[0].stages
+    sizes = _parameter_sizes(built, names)
+    totals = [_totals(record) for record in records]
+    cells = sorted({cell for of_record in totals for cell in of_record}, key=lambda cell: cell[2].value)
+    work: dict[tuple[int, Phase], dict[WorkKind, Work]] = defaultdict(dict)
+    for stage, phase, kind in cells:
+        rows = [of_record.get((stage, phase, kind), (0.0, 0.0, 0.0)) for of_record in totals]
+        flops, moved, kernels = (fitter.fit(values) for values in zip(*rows, strict=True))
+        work[stage, phase][kind] = Work(flops=flops, bytes=moved, kernels=kernels)
+    stages = []
+    for number in _execution_order(records[0]):
+        name = names[number]
+        saved = fitter.fit([record.saved_bytes[number] for record in records])
+        forward, backward = work[number, Phase.FORWARD], work[number, Phase.BACKWARD]
+        if forward or backward or sizes[number].total:
+            stages.append(
+                Stage(
+                    name=name,
+                    backbone=any(name == prefix or name.startswith(f"{prefix}.") for prefix in built.backbone),
+                    parameter_bytes=sizes[number].total,
+                    trainable_parameter_bytes=sizes[number].trainable,
+                    saved_bytes=saved,
+                    forward=forward,
+                    backward=backward,
+                )
+            )
+    return tuple(stages)
+
+
+def _execution_order(record: StepRecord) -> list[int]:
+    """Input first, loss last, the others as they first ran (those that never did at the end)."""
+    first: dict[int, int] = {}
+    for position, run in enumerate(record.runs):
+        first.setdefault(run.stage, position)
+    inner = sorted(range(1, len(record.stages) - 1), key=lambda number: first.get(number, len(record.runs)))
+    return [0, *inner, len(record.stages) - 1]
+
+
+def _totals(record: StepRecord) -> dict[tuple[int, Phase, WorkKind], tuple[float, float, float]]:
+    totals: dict[tuple[int, Phase, WorkKind], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for run in record.runs:
+        if run.kernels:
+            cell = totals[run.stage, run.phase, run.kind]
+            cell[0] += run.flops
+            cell[1] += run.bytes
+            cell[2] += run.kernels
+    return {key: (cell[0], cell[1], cell[2]) for key, cell in totals.items()}
+
+
+def _parameter_sizes(built: Built, names: Sequence[str]) -> list[_Sizes]:
+    tracker = StageTracker(built.model, built.stages or divide(built.model))
+    sizes = [_Sizes() for _ in names]
+    for path, parameter in built.model.named_parameters():
+        size = sizes[tracker.stage_of_path(path)]
+        size.total += parameter.numel() * parameter.element_size()
+        if parameter.requires_grad:
+            size.trainable += parameter.numel() * parameter.element_size()
+    return sizes
+
+
+def _profile(subject: Subject, built: Built, traces: dict[Precision, Trace]) -> ModelProfile:
+    parameters = list(built.model.parameters())
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    return ModelProfile(
+        name=subject.name,
+        title=subject.title,
+        family=subject.family,
+        aliases=subject.aliases,
+        implementation=subject.implementation,
+        defaults=subject.defaults,
+        size_rule=subject.size_rule,
+        divisor=subject.divisor,
+        classes=subject.classes,
+        parameters=sum(parameter.numel() for parameter in parameters),
+        trainable_parameters=sum(parameter.numel() for parameter in trainable),
+        parameter_bytes=_bytes(parameters),
+        trainable_parameter_bytes=_bytes(trainable),
+        buffer_bytes=_bytes(list(built.model.buffers())),
+        parameter_tensors=len(parameters),
+        trainable_parameter_tensors=len(trainable),
+        largest_parameter_bytes=max(map(_size, parameters), default=0),
+        traced_on=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        traces=traces,
+        notes=subject.notes,
+    )
+
+
+def _size(parameter: nn.Parameter) -> int:
+    return parameter.numel() * parameter.element_size()
+
+
+def _bytes(tensors: Sequence[nn.Parameter]) -> int:
+    return sum(map(_size, tensors))

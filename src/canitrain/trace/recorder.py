@@ -1,0 +1,187 @@
+"""Watches one training step: every storage that comes and goes, and what every operator costs."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from canitrain.core.profile import Phase, WorkKind
+from canitrain.core.units import ALLOCATOR_ROUND_BYTES
+from canitrain.trace.hollow import by_shape, is_feature_map, run_hollow
+from canitrain.trace.stages import StageTracker
+from canitrain.trace.work import Operator, operator_facts
+
+ALLOC, FREE, RUN = range(3)
+"""Kinds of an ``events`` entry: (kind, storage or operator number)."""
+
+
+class _StorageRef(weakref.ref[torch.UntypedStorage]):
+    """A weak reference that knows which storage it stood for."""
+
+    __slots__ = ("address", "number")
+    address: int
+    number: int
+
+
+class OperatorRun:
+    """One operator of the step as it ran."""
+
+    __slots__ = ("arguments", "bytes", "flops", "forward_node", "kernels", "kind", "name", "phase", "stage")
+
+    def __init__(self, facts: Operator, stage: int, phase: Phase) -> None:
+        self.name = facts.name
+        self.kind: WorkKind = facts.kind
+        self.kernels: float = facts.kernels
+        self.stage = stage
+        self.phase = phase
+        self.flops = 0.0
+        self.bytes = 0.0
+        self.forward_node = -1
+        """Convolutions: the sequence number of the autograd node that both passes share."""
+        self.arguments: tuple[Any, ...] | None = None
+        """Convolutions: the shapes and settings, see ``convolutions.py``."""
+
+
+class StepRecorder(TorchDispatchMode):
+    """Records one step; use as a context around forward and backward, see ``run.record_step``."""
+
+    def __init__(self, tracker: StageTracker, persistent: Iterator[torch.Tensor]) -> None:
+        """Keep ``tracker`` for attribution; storages of ``persistent`` (parameters, buffers) are not live bytes."""
+        super().__init__()
+        self.tracker = tracker
+        self.phase = Phase.FORWARD
+        self.runs: list[OperatorRun] = []
+        self.events: list[tuple[int, int]] = []
+        self.sizes: list[int] = []
+        """Bytes of each storage as the CUDA caching allocator rounds them."""
+        self.owners: list[int] = []
+        """The stage that allocated each storage."""
+        self.forward_end = 0
+        """Index into ``events`` at which backward began."""
+        self._alive: dict[int, _StorageRef | None] = {tensor.untyped_storage()._cdata: None for tensor in persistent}
+
+    def begin_backward(self) -> None:
+        """Call between forward and backward."""
+        self.phase = Phase.BACKWARD
+        self.forward_end = len(self.events)
+
+    def number_of(self, tensor: torch.Tensor) -> int | None:
+        """The number of the live storage behind ``tensor``, if it appeared during the step."""
+        ref = self._alive.get(tensor.untyped_storage()._cdata)
+        return ref.number if ref is not None else None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401, ARG002
+        """Run ``func`` (hollow where it is heavy) and note what it did."""
+        kwargs = kwargs or {}
+        facts = operator_facts(func)
+        if facts.is_view:
+            return func(*args, **kwargs)
+        out = self._run(func, facts, args, kwargs)
+        self._note(facts, args, kwargs, out)
+        return out
+
+    def _run(self, func: Any, facts: Operator, args: Any, kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        shape_function = by_shape(facts.name)
+        first = next(_tensors(args), None)
+        on_meta = first is not None and first.device.type == "meta"
+        if shape_function is not None and not kwargs and func._overloadname == "default":
+            return shape_function(args)
+        if on_meta or first is None:
+            return func(*args, **kwargs)
+        attempts = [func, functools.partial(run_hollow, func)]
+        if any(map(is_feature_map, _tensors(args))) and not facts.reads_values:
+            attempts.reverse()
+        try:
+            return attempts[0](*args, **kwargs)
+        except (NotImplementedError, RuntimeError):
+            # Shapes that depend on values cannot be hollow; fused attention and some half-precision operators
+            # have no CPU kernel.
+            return attempts[1](*args, **kwargs)
+
+    def _note(self, facts: Operator, args: Any, kwargs: dict[str, Any], out: Any) -> None:  # noqa: ANN401
+        backward = self.phase is Phase.BACKWARD
+        run = OperatorRun(facts, self.tracker.stage_of_node() if backward else self.tracker.current, self.phase)
+        moved = 0
+        for tensor in _tensors((out,)):
+            moved += self._appeared(tensor, run.stage)
+        if facts.kernels:
+            for tensor in _tensors(args):
+                moved += _touched_bytes(tensor)
+            for value in kwargs.values():
+                if isinstance(value, torch.Tensor):
+                    moved += _touched_bytes(value)
+            run.bytes = moved
+        if facts.flops is not None:
+            run.flops = facts.flops(args, out)
+        if facts.convolution:
+            self._note_convolution(run, args, out)
+        self.events.append((RUN, len(self.runs)))
+        self.runs.append(run)
+
+    def _note_convolution(self, run: OperatorRun, args: Any, out: Any) -> None:  # noqa: ANN401
+        if run.phase is Phase.FORWARD:
+            run.forward_node = self.tracker.node_now()
+        if run.name == "convolution":
+            inputs, weight, bias, stride, _, dilation, transposed, _, groups = args[:9]
+            run.arguments = (_key(inputs, weight, stride, dilation, transposed, groups), inputs.shape, out.shape, None)
+            if bias is not None:
+                # cuDNN adds the bias in a second kernel that reads and writes the output.
+                run.kernels += 1
+                run.bytes += 2 * out.numel() * out.element_size()
+        else:
+            grad, inputs, weight, _, stride, _, dilation, transposed, _, groups, mask = args[:11]
+            run.forward_node = self.tracker.node_of_backward()
+            key = _key(inputs, weight, stride, dilation, transposed, groups)
+            run.arguments = (key, inputs.shape, grad.shape, (bool(mask[1]), bool(mask[0])))
+            run.kernels = sum(map(bool, mask))
+            # Each asked gradient is a kernel that reads the output gradient and one operand.
+            run.bytes += max(0, bool(mask[0]) + bool(mask[1]) - 1) * grad.numel() * grad.element_size()
+        run.kind = WorkKind.DEPTHWISE_CONV if run.arguments[0][5] > 1 else WorkKind.CONV
+
+    def _appeared(self, tensor: torch.Tensor, stage: int) -> int:
+        """Bytes written to ``tensor``; its storage is entered if it is new."""
+        storage = tensor.untyped_storage()
+        address = storage._cdata
+        if address not in self._alive:
+            ref = _StorageRef(storage, self._gone)
+            ref.address, ref.number = address, len(self.sizes)
+            self._alive[address] = ref
+            size = storage.nbytes()
+            self.sizes.append(-(-size // ALLOCATOR_ROUND_BYTES) * ALLOCATOR_ROUND_BYTES)
+            self.owners.append(stage)
+            self.events.append((ALLOC, ref.number))
+        return tensor.numel() * tensor.element_size()
+
+    def _gone(self, ref: Any) -> None:  # noqa: ANN401 - a _StorageRef
+        if self._alive.get(ref.address) is ref:
+            del self._alive[ref.address]
+        self.events.append((FREE, ref.number))
+
+
+def _tensors(values: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
+
+
+def _touched_bytes(tensor: torch.Tensor) -> int:
+    """Bytes that reading ``tensor`` moves: a broadcast one is read once."""
+    size = tensor.numel() * tensor.element_size()
+    return min(size, tensor.untyped_storage().nbytes()) if size else 0
+
+
+def _key(
+    inputs: torch.Tensor, weight: torch.Tensor, stride: Any, dilation: Any, transposed: bool, groups: int  # noqa: ANN401, FBT001
+) -> tuple[Any, ...]:
+    """What two convolutions of one shape share, besides their pixels; ``groups`` is at index 5."""
+    out_channels = weight.shape[1] * groups if transposed else weight.shape[0]
+    kernel = tuple(weight.shape[2:]) if weight.dim() == 4 else (1, *weight.shape[2:])[-2:]  # noqa: PLR2004
+    half = inputs.dtype in (torch.float16, torch.bfloat16)
+    return inputs.shape[1], out_channels, kernel, stride[0], dilation[0], groups, transposed, half

@@ -1,0 +1,102 @@
+"""Runs one steady training step under the recorder and condenses it to numbers by operator."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from canitrain.trace.autocast import cached_weight_bytes, cuda_operators
+from canitrain.trace.recorder import ALLOC, FREE, OperatorRun, StepRecorder
+from canitrain.trace.stages import StageTracker, divide
+from canitrain.trace.subject import Built, Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRecord:
+    """One traced step at one shape."""
+
+    shape: Shape
+    stages: tuple[str, ...]
+    runs: list[OperatorRun]
+    """In execution order."""
+    live_bytes: list[int]
+    """After each run's results appeared and before its inputs went: no weights, buffers or weight gradients."""
+    gradient_bytes: list[int]
+    """Weight gradients at the same moments."""
+    saved_bytes: tuple[int, ...]
+    """By stage: alive when backward begins."""
+    cast_weight_bytes: int
+
+    @property
+    def peak_bytes(self) -> int:
+        """The highest live bytes with weight gradients."""
+        return max(live + gradient for live, gradient in zip(self.live_bytes, self.gradient_bytes, strict=True))
+
+    @property
+    def flops(self) -> float:
+        """Of the whole step."""
+        return sum(run.flops for run in self.runs)
+
+
+def record_step(built: Built, shape: Shape, *, amp: bool, meta: bool) -> StepRecord:
+    """Trace forward, loss and backward of ``built`` at ``shape``; gradients do not exist before, and are freed after.
+
+    Args:
+        built: the model (on ``meta`` where ``meta`` is set) and its step.
+        shape: (batch, height, width, boxes).
+        amp: as inside ``torch.autocast("cuda", torch.float16)``.
+        meta: make the batch on the ``meta`` device.
+    """
+    model = built.model
+    model.zero_grad(set_to_none=True)
+    tracker = StageTracker(model, built.stages or divide(model))
+    persistent = [*model.parameters(), *model.buffers()]
+    recorder = StepRecorder(tracker, iter(persistent))
+    with torch.device("meta") if meta else nullcontext(), tracker.following(), recorder:
+        with cuda_operators(amp=amp):
+            loss = built.step(*shape)
+            cast_weight_bytes = cached_weight_bytes()
+        recorder.begin_backward()
+        loss.backward()
+    gradients = {
+        number
+        for parameter in model.parameters()
+        if parameter.grad is not None and (number := recorder.number_of(parameter.grad)) is not None
+    }
+    del loss
+    model.zero_grad(set_to_none=True)
+    return _condense(recorder, gradients, shape, cast_weight_bytes)
+
+
+def _condense(recorder: StepRecorder, gradients: set[int], shape: Shape, cast_weight_bytes: int) -> StepRecord:
+    freed = {number for kind, number in recorder.events if kind == FREE}
+    # What outlives the step without being a gradient was kept by the model: no part of a steady step.
+    kept = {number for number in range(len(recorder.sizes)) if number not in freed and number not in gradients}
+    live, gradient = 0, 0
+    lives, gradient_lives = [], []
+    saved = [0] * len(recorder.tracker.names)
+    for position, (kind, number) in enumerate(recorder.events):
+        if kind not in (ALLOC, FREE):
+            lives.append(live)
+            gradient_lives.append(gradient)
+            continue
+        if number in kept:
+            continue
+        size = recorder.sizes[number] if kind == ALLOC else -recorder.sizes[number]
+        if number in gradients:
+            gradient += size
+        else:
+            live += size
+        if position < recorder.forward_end:
+            saved[recorder.owners[number]] += size
+    return StepRecord(
+        shape=shape,
+        stages=recorder.tracker.names,
+        runs=recorder.runs,
+        live_bytes=lives,
+        gradient_bytes=gradient_lives,
+        saved_bytes=tuple(saved),
+        cast_weight_bytes=cast_weight_bytes,
+    )
