@@ -1,0 +1,196 @@
+"""Scanning folders of images in the layouts that people have."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from canitrain.core.errors import InputError
+from canitrain.probe import images
+from canitrain.probe.images import scan, survey
+
+
+def png(path: Path, width: int, height: int) -> Path:
+    """A file whose PNG header says width x height; nothing reads further."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)))
+    return path
+
+
+def text(path: Path, content: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def test_a_plain_folder_is_counted_and_sized(tmp_path):
+    png(tmp_path / "a.png", 640, 480)
+    png(tmp_path / "sub" / "b.PNG", 480, 640)
+    text(tmp_path / "notes.txt", "x")
+    found = survey(tmp_path)
+    assert found.dataset.images == 2
+    assert found.dataset.image_pixels == 640 * 480
+    assert found.dataset.image_bytes == 33  # 8 of signature, 4 + 17 + 4 of the first chunk
+    assert found.dataset.aspect_ratios[0] == 0.75
+    assert found.dataset.aspect_ratios[-1] == pytest.approx(4 / 3, abs=1e-4)
+    assert found.dataset.path == str(tmp_path)
+    assert found.layout == "images without labels"
+    assert any("no labels found" in warning for warning in found.warnings)
+
+
+def test_yolo_labels_are_counted_and_the_data_file_names_the_classes(tmp_path):
+    png(tmp_path / "images" / "train" / "a.png", 64, 64)
+    png(tmp_path / "images" / "train" / "b.png", 64, 64)
+    png(tmp_path / "images" / "val" / "c.png", 64, 64)
+    text(tmp_path / "labels" / "train" / "a.txt", "0 .5 .5 .1 .1\n3 .5 .5 .1 .1\n\n1 .5 .5 .1 .1\n")
+    text(tmp_path / "labels" / "train" / "b.txt", "")
+    text(tmp_path / "data.yaml", "train: images/train\nnc: 7\n")
+    found = survey(tmp_path)
+    assert found.layout == "YOLO"
+    assert (found.dataset.images, found.dataset.validation_images) == (2, 1)
+    assert (found.dataset.boxes_mean, found.dataset.boxes_max, found.dataset.classes) == (1.5, 3.0, 7)
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "classes"),
+    [
+        ("names: [cat, dog, 'a b']\n", 3),
+        ("names:\n  0: cat\n  1: dog\n", 2),
+        ("names:\n- cat\n- dog\n", 2),
+        ("x: 1", 5),
+    ],
+)
+def test_classes_come_from_names_or_from_the_highest_class(tmp_path, content, classes):
+    png(tmp_path / "train" / "images" / "a.png", 64, 64)
+    text(tmp_path / "train" / "labels" / "a.txt", "4 .5 .5 .1 .1\n")
+    text(tmp_path / "data.yaml", content)
+    assert scan(tmp_path).classes == classes
+
+
+def test_yolo_images_without_a_label_file_get_a_warning(tmp_path):
+    for name in "abc":
+        png(tmp_path / "images" / f"{name}.png", 64, 64)
+    text(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
+    assert any("2 of 3 training images read have no YOLO label" in warning for warning in survey(tmp_path).warnings)
+
+
+def coco(path: Path, images_boxes: list[int]) -> None:
+    boxes = [
+        {"id": 1, "image_id": index, "category_id": 1, "bbox": [0, 0, 1, 1]}
+        for index, count in enumerate(images_boxes)
+        for _ in range(count)
+    ]
+    listed = [{"id": index, "file_name": f"{index}.png", "width": 1, "height": 1} for index in range(len(images_boxes))]
+    content = {"images": listed, "annotations": boxes, "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]}
+    text(path, json.dumps(content))
+
+
+def test_coco_boxes_come_from_the_training_annotations(tmp_path):
+    png(tmp_path / "train2017" / "0.png", 640, 480)
+    png(tmp_path / "train2017" / "1.png", 640, 480)
+    png(tmp_path / "val2017" / "0.png", 640, 480)
+    png(tmp_path / "test2017" / "0.png", 640, 480)
+    coco(tmp_path / "annotations" / "instances_train2017.json", [5, 2])
+    coco(tmp_path / "annotations" / "instances_val2017.json", [90])
+    text(tmp_path / "annotations" / "captions_train2017.json", '{"images": []}')
+    found = survey(tmp_path)
+    assert found.layout == "COCO"
+    assert (found.dataset.images, found.dataset.validation_images) == (2, 1)
+    assert (found.dataset.boxes_mean, found.dataset.boxes_max, found.dataset.classes) == (3.5, 5.0, 2)
+    assert found.warnings == ()
+
+
+def test_coco_annotations_beside_the_images_of_each_split_are_found(tmp_path):
+    png(tmp_path / "train" / "0.png", 640, 480)
+    png(tmp_path / "valid" / "0.png", 640, 480)
+    coco(tmp_path / "train" / "_annotations.coco.json", [4])
+    coco(tmp_path / "valid" / "_annotations.coco.json", [9])
+    assert scan(tmp_path).boxes_max == 4.0
+
+
+def test_images_that_coco_lists_and_the_folder_lacks_get_a_warning(tmp_path):
+    png(tmp_path / "train2017" / "0.png", 640, 480)
+    png(tmp_path / "val2017" / "0.png", 640, 480)
+    coco(tmp_path / "annotations" / "instances_train2017.json", [1, 1, 1])
+    assert survey(tmp_path).warnings == ("instances_train2017.json lists 3 images, 1 are there",)
+
+
+@pytest.mark.parametrize("content", ['{"images": [', '{"images": 3, "annotations": []}', '{"images": []}'])
+def test_broken_coco_annotations_are_an_error_with_a_hint(tmp_path, content):
+    png(tmp_path / "train2017" / "0.png", 640, 480)
+    text(tmp_path / "annotations" / "instances_train2017.json", content)
+    with pytest.raises(InputError, match=r"instances_train2017\.json is not COCO annotations") as caught:
+        scan(tmp_path)
+    assert "\n" not in caught.value.message
+
+
+def test_json_that_is_not_annotations_is_left_alone(tmp_path):
+    png(tmp_path / "a.png", 640, 480)
+    text(tmp_path / "settings.json", '{"theme": "dark"}')
+    assert survey(tmp_path).layout == "images without labels"
+
+
+def test_voc_counts_objects_and_its_lists_name_the_splits(tmp_path):
+    root = tmp_path / "VOC2012"
+    for name in ("a", "b", "c"):
+        png(root / "JPEGImages" / f"{name}.png", 500, 375)
+        part = "<part><name>head</name></part>"
+        row = f"<object>\n <name>person</name>{part}</object><object><name>dog</name></object>"
+        text(root / "Annotations" / f"{name}.xml", f"<annotation>{row * (2 if name == 'a' else 1)}</annotation>")
+    png(root / "SegmentationClass" / "a.png", 500, 375)
+    text(root / "ImageSets" / "Main" / "train.txt", "a\nb\n")
+    text(root / "ImageSets" / "Main" / "val.txt", "c\n")
+    for directory in (tmp_path, root):
+        found = survey(directory)
+        assert found.layout == "VOC"
+        assert (found.dataset.images, found.dataset.validation_images) == (2, 1)
+        assert (found.dataset.boxes_mean, found.dataset.boxes_max, found.dataset.classes) == (3.0, 4.0, 2)
+
+
+def test_broken_files_are_skipped_and_counted(tmp_path):
+    png(tmp_path / "a.png", 640, 480)
+    (tmp_path / "b.jpg").write_bytes(b"")
+    (tmp_path / "c.jpg").write_bytes(b"<html>not found</html>")
+    found = survey(tmp_path)
+    assert (found.dataset.images, found.broken_files) == (1, 2)
+    assert any("2 of 3 image files read are broken, the first is b.jpg" in warning for warning in found.warnings)
+
+
+def test_large_folders_are_sampled_evenly(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "SAMPLE_FILES", 10)
+    for index in range(40):
+        png(tmp_path / f"{index:02}.png", 100 + index, 100)
+    found = scan(tmp_path)
+    assert found.images == 40
+    # every fourth: 100, 104, ... 136
+    assert found.image_pixels == pytest.approx(118 * 100)
+
+
+def test_a_link_that_leads_in_a_circle_is_walked_once(tmp_path):
+    png(tmp_path / "a.png", 10, 10)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert scan(tmp_path).images == 1
+
+
+def test_what_is_no_folder_of_images_is_an_error_with_a_hint(tmp_path):
+    (tmp_path / "empty").mkdir()
+    file = text(tmp_path / "file", "x")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.jpg").write_bytes(b"nothing")
+    png(tmp_path / "held" / "val" / "a.png", 10, 10)
+    for directory, message in (
+        (tmp_path / "absent", "does not exist"),
+        (file, "is a file, not a folder"),
+        (tmp_path / "empty", "holds no image"),
+        (tmp_path / "broken", "none of the 1 image files"),
+        (tmp_path / "held", "none to train on"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            scan(directory)
+        assert caught.value.hint
