@@ -82,9 +82,13 @@ class StageTracker:
     def following(self) -> Iterator[None]:
         """Hook the model's modules inside the block."""
         handles = []
+        homes: dict[nn.Module, set[int]] = {}
+        for path, module in self._model.named_modules(remove_duplicate=False):
+            homes.setdefault(module, set()).add(self.stage_of_path(path))
         for path, module in self._model.named_modules():
             stage = self.stage_of_path(path)
-            if stage and path:
+            # A module that several stages share (YOLOv5's one SiLU) belongs to whichever runs it.
+            if stage and path and len(homes[module]) == 1:
                 handles += [
                     module.register_forward_pre_hook(self._entering(stage)),
                     module.register_forward_hook(self._leave),
