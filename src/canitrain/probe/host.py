@@ -86,8 +86,9 @@ class Host:
         self._end_s = time.monotonic() + total_limit_s
         self.readings: list[Reading] = []
         self.platform: Known[Platform] | Unknown = self._ask("platform", sources.platform, Platform)
-        environment = self._ask("environment", sources.environment, dict)
-        self.environment: dict[str, str] = environment.value if isinstance(environment, Known) else {}
+        self.environment_read: Known[dict[str, str]] | Unknown = self._ask("environment", sources.environment, dict)
+        read = self.environment_read
+        self.environment: dict[str, str] = read.value if isinstance(read, Known) else {}
 
     @property
     def system(self) -> str:

@@ -53,6 +53,10 @@ def read_limits(host: Host) -> Limits:
     elif host.system == "Windows":
         affinity = derive(host.psutil("cpu_affinity", list), lambda cpus: positive(len(cpus)))
         _add("affinity", affinity, cores, unread_cores)
+    for failure in (host.platform, host.environment_read):
+        if isinstance(failure, Unknown):  # limits may be stated there
+            unread_cores.append(failure.reason)
+            unread_ram.append(failure.reason)
     _add_slurm(host.environment, cores, ram, room)
     return Limits(
         core_bounds=tuple(cores),

@@ -5,32 +5,83 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from canitrain.core.hardware import Hardware
+from msgspec import structs
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.gpu import Vendor
+from canitrain.core.hardware import Gpu, Hardware, Ram
+from canitrain.probe.amd import read_amd
+from canitrain.probe.apple import read_apple
 from canitrain.probe.cpu import read_cpu
+from canitrain.probe.drm import drm_cards
 from canitrain.probe.environment import read_surroundings
 from canitrain.probe.host import Host
+from canitrain.probe.intel import read_intel
+from canitrain.probe.jetson import read_jetson
 from canitrain.probe.limits import read_limits
 from canitrain.probe.memory import read_ram
-from canitrain.probe.nvidia import read_nvidia
+from canitrain.probe.nvidia import Nvidia, read_nvidia
 from canitrain.probe.software import read_software
 from canitrain.probe.sources import ThisMachine
 from canitrain.probe.storage import read_storage
+from canitrain.probe.visible import unseen, visible
+from canitrain.probe.warnings import machine_warnings
 
 
 def probe(data_path: Path) -> Hardware:
     """This machine, with the storage that holds ``data_path``. Never raises; ends within ``host.TOTAL_LIMIT_S``."""
-    return probe_host(Host(ThisMachine()), os.path.abspath(data_path))  # noqa: PTH100 - no link is followed, no file asked
+    return probe_host(Host(ThisMachine()), absolute(data_path))
+
+
+def absolute(path: Path) -> str:
+    """``path`` from the root, without following links or asking the file system."""
+    return os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps ".."
 
 
 def probe_host(host: Host, data_path: str) -> Hardware:
     """The machine behind ``host``; ``data_path`` is absolute."""
     limits = read_limits(host)
+    ram = read_ram(host, limits)
     nvidia = read_nvidia(host)
-    return Hardware(
+    gpus, notes, hidden = _gpus(host, nvidia, ram)
+    hardware = Hardware(
         origin="this machine",
         cpu=read_cpu(host, limits),
-        ram=read_ram(host, limits),
+        ram=ram,
         storage=read_storage(host, data_path),
-        gpus=nvidia.gpus,
-        software=read_software(host, nvidia.driver, read_surroundings(host)),
+        gpus=gpus,
+        software=read_software(host, nvidia.driver, (*read_surroundings(host), *notes)),
     )
+    return structs.replace(hardware, warnings=(*hidden, *machine_warnings(hardware, limits)))
+
+
+def _gpus(
+    host: Host, nvidia: Nvidia, ram: Ram
+) -> tuple[Known[tuple[Gpu, ...]] | Unknown, tuple[str, ...], tuple[str, ...]]:
+    """The cards that a framework sees (NVIDIA's, else AMD's, Intel's, Apple's), notes, and sentences on hidden ones."""
+    if host.system == "Darwin":
+        return unseen(host, read_apple(host, ram)), (), ()
+    found, notes = nvidia.gpus, ()
+    if host.system == "Linux":
+        jetson = read_jetson(host, ram)
+        cards = drm_cards(host)
+        if jetson.value:
+            found = jetson
+        elif isinstance(cards, Unknown):
+            found = found if isinstance(found, Known) and found.value else cards
+        else:
+            amd, intel = read_amd(host, cards.value), read_intel(host, cards.value)
+            notes = (*amd.notes, *intel.notes)
+            if isinstance(found, Known):
+                found = Known(value=(*found.value, *amd.gpus, *intel.gpus), source=found.source)
+    if isinstance(found, Unknown) or isinstance(unseen(host, found), Unknown):
+        return unseen(host, found), notes, ()
+    shown: list[Gpu] = []
+    hidden: list[str] = []
+    for vendor in Vendor:
+        own = tuple(gpu for gpu in found.value if isinstance(gpu.vendor, Known) and gpu.vendor.value == vendor.value)
+        if own:
+            gpus, sentences = visible(host, own, vendor)
+            shown += gpus
+            hidden += sentences
+    return Known(value=tuple(shown), source=found.source), notes, tuple(hidden)

@@ -78,9 +78,9 @@ def _plain(answer: object) -> object:
     """A pynvml structure as a dict, a list of them as a list of dicts; anything else as it is."""
     if isinstance(answer, list):
         return [_plain(item) for item in answer]
-    if hasattr(answer, "_fields_") and not type(answer).__name__.startswith(("LP_", "struct_c_nvmlDevice_t")):
+    if hasattr(answer, "_fields_"):  # a handle is a pointer, which has none
         return {field[0]: getattr(answer, field[0]) for field in answer._fields_}
-    if type(answer).__name__ == "NVMLFriendlyObject":
+    if type(answer).__name__ == "nvmlFriendlyObject":
         return dict(vars(answer))
     return answer
 

@@ -1,0 +1,144 @@
+"""AMD cards from ``/sys/class/drm`` and the compute driver's topology under ``/sys/class/kfd``.
+
+Source: the kernel's Documentation/gpu/amdgpu/driver-misc.rst (mem_info_*, product_name) and kfd_topology.c.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, structs
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.gpu import Vendor
+from canitrain.core.hardware import Gpu
+from canitrain.probe.drm import AMD, DrmCard
+from canitrain.probe.gpu_record import sparse_gpu
+from canitrain.probe.host import Host, derive, positive
+
+NODES = "/sys/class/kfd/kfd/topology/nodes"
+IDS_FILE = "/usr/share/libdrm/amdgpu.ids"
+NAMES = {
+    0x66A1: "Instinct MI60", 0x738C: "Instinct MI100", 0x7408: "Instinct MI250X", 0x740C: "Instinct MI250",
+    0x740F: "Instinct MI210", 0x74A0: "Instinct MI300A", 0x74A1: "Instinct MI300X", 0x74A5: "Instinct MI325X",
+    0x73A3: "Radeon PRO W6800", 0x7448: "Radeon PRO W7900", 0x7480: "Radeon RX 7600",
+}  # fmt: skip
+"""Where neither ``product_name`` nor libdrm's table is there. Source: the PCI ID repository and libdrm's amdgpu.ids."""
+INTEGRATED_TARGETS = frozenset({
+    "gfx902", "gfx909", "gfx90c", "gfx1033", "gfx1035", "gfx1036", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153",
+})  # fmt: skip
+"""APUs. Source: LLVM's "User Guide for AMDGPU Backend", table of processors."""
+
+
+class AmdCards(Struct, frozen=True, kw_only=True):
+    """Cards to train on, and what was seen and is none."""
+
+    gpus: tuple[Gpu, ...]
+    notes: tuple[str, ...]
+
+
+class _Node(Struct, frozen=True, kw_only=True):
+    """A GPU of the compute topology, by its PCI address."""
+
+    location: int
+    target: str
+    compute_units: int
+    clock_hz: float
+
+
+def read_amd(host: Host, cards: tuple[DrmCard, ...]) -> AmdCards:
+    """AMD's cards among ``cards``; integrated ones become a note."""
+    own = [card for card in cards if card.vendor == AMD]
+    if not own:
+        return AmdCards(gpus=(), notes=())
+    nodes = _topology(host)
+    gpus, notes = [], []
+    for card in own:
+        gpu = _card(host, card, nodes)
+        target = gpu.compute_capability.value if isinstance(gpu.compute_capability, Known) else ""
+        if target in INTEGRATED_TARGETS:
+            notes.append(f"integrated AMD graphics ({target}), not offered for training")
+        else:
+            gpus.append(gpu)
+    return AmdCards(gpus=tuple(gpus), notes=tuple(notes))
+
+
+def _card(host: Host, card: DrmCard, nodes: Known[tuple[_Node, ...]] | Unknown) -> Gpu:
+    total = derive(host.read(f"{card.folder}/mem_info_vram_total"), positive)
+    used = derive(host.read(f"{card.folder}/mem_info_vram_used"), int)
+    location = derive(host.resolve(card.folder), _location)
+    node = location if isinstance(location, Unknown) else derive(nodes, lambda rows: _at(rows, location.value))
+    gpu = sparse_gpu(_name(host, card), Vendor.AMD, card.folder, unstated="the amdgpu driver's files do not state it")
+    power = host.names(f"{card.folder}/hwmon")
+    cap = derive(power, lambda names: names[0])
+    watts = host.read(f"{card.folder}/hwmon/{cap.value}/power1_cap") if isinstance(cap, Known) else cap
+    return structs.replace(
+        gpu,
+        total_bytes=total,
+        free_bytes=derive(used, lambda taken: _free(total, taken), f"{card.folder}/mem_info_vram_used"),
+        compute_capability=derive(node, lambda found: found.target, NODES),
+        multiprocessors=derive(node, lambda found: found.compute_units, NODES),
+        boost_hz=derive(node, lambda found: found.clock_hz, NODES),
+        power_limit_w=derive(watts, lambda text: positive(text) / 1e6),
+    )
+
+
+def _name(host: Host, card: DrmCard) -> str:
+    """The vendor's name without ``AMD``, from the card itself, libdrm's table, or ours."""
+    stated = host.read(f"{card.folder}/product_name")
+    if isinstance(stated, Known) and stated.value.strip():
+        return stated.value.strip().removeprefix("AMD ")
+    revision = derive(host.read(f"{card.folder}/revision"), lambda text: int(text, 16))
+    table = host.read(IDS_FILE)
+    if isinstance(revision, Known) and isinstance(table, Known):
+        key = f"{card.device:04X},\t{revision.value:02X},\t"
+        row = next((line for line in table.value.splitlines() if line.upper().startswith(key)), None)
+        if row is not None:
+            return row[len(key) :].strip().removeprefix("AMD ")
+    return NAMES.get(card.device, f"AMD card {card.device:#06x}")
+
+
+def _topology(host: Host) -> Known[tuple[_Node, ...]] | Unknown:
+    names = host.names(NODES)
+    if isinstance(names, Unknown):
+        return names
+    found = []
+    for name in names.value:
+        properties = derive(host.read(f"{NODES}/{name}/properties"), _parse_properties)
+        if isinstance(properties, Known) and properties.value.get("simd_count", 0) > 0:
+            node = derive(properties, _parse_node)
+            if isinstance(node, Known):
+                found.append(node.value)
+    return Known(value=tuple(found), source=NODES)
+
+
+def _parse_properties(text: str) -> dict[str, int]:
+    return {key: int(value) for key, value in (line.split() for line in text.splitlines())}
+
+
+def _parse_node(row: dict[str, int]) -> _Node:
+    """``gfx_target_version`` 90010 is gfx90a: major, minor and stepping, two decimal digits each, the last in hexadecimal."""
+    version = positive(row["gfx_target_version"])
+    return _Node(
+        location=(row.get("domain", 0) << 16) | row["location_id"],
+        target=f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}",
+        compute_units=positive(row["simd_count"] // positive(row.get("simd_per_cu", 4))),
+        clock_hz=positive(row["max_engine_clk_fcompute"]) * 1e6,
+    )
+
+
+def _location(folder: str) -> int:
+    """``.../0000:c1:00.0`` as the topology numbers it: domain, bus, device and function."""
+    domain, bus, rest = folder.rpartition("/")[2].split(":")
+    device, function = rest.split(".")
+    return int(domain, 16) << 16 | int(bus, 16) << 8 | int(device, 16) << 3 | int(function, 16)
+
+
+def _at(rows: tuple[_Node, ...], location: int) -> _Node:
+    """The node at a PCI address; raises IndexError where there is none."""
+    return [node for node in rows if node.location == location][0]  # noqa: RUF015 - IndexError is the contract
+
+
+def _free(total: Known[int] | Unknown, used: int) -> int:
+    """Bytes not in use; raises ValueError where that is no number."""
+    if isinstance(total, Unknown) or not 0 <= used <= total.value:
+        raise ValueError(used)
+    return total.value - used

@@ -1,0 +1,90 @@
+"""Which driver a CUDA version needs, and which cards torch's builds contain code for."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+MINIMUM_DRIVER_LINUX = {11: (450, 80), 12: (525, 60), 13: (580, 65)}
+MINIMUM_DRIVER_WINDOWS = {11: (452, 39), 12: (528, 33), 13: (580, 88)}
+"""Least driver by CUDA's major version, with minor version compatibility.
+
+Source: NVIDIA, "CUDA Compatibility", table "CUDA Toolkit 11.x, 12.x and 13.x minimum required driver versions", and the
+CUDA Toolkit release notes' table of the same name, read in November 2026.
+"""
+MINIMUM_DRIVER_CUDA_10 = {"10.0": (410, 48), "10.1": (418, 39), "10.2": (440, 33)}
+"""Before 11 every minor version needed a driver of its own. Source: the same page, table of CUDA 10.x, Linux."""
+NEWEST_CUDA = 13
+JETSON_CAPABILITIES = frozenset({"5.3", "6.2", "7.2", "8.7"})
+"""Jetson modules, for which no general build has code: NVIDIA builds torch for them with JetPack."""
+
+
+class Build(Struct, frozen=True, kw_only=True):
+    """Compute capabilities in torch's wheels: from torch ``torch`` on, until a later row of the same CUDA version."""
+
+    cuda: str
+    torch: tuple[int, int]
+    capabilities: tuple[str, ...]
+    ptx: bool = False
+    """The newest of them also as PTX, which the driver compiles for later cards."""
+
+
+_PASCAL_TO_HOPPER = ("5.0", "6.0", "7.0", "7.5", "8.0", "8.6", "9.0")
+_TURING_TO_BLACKWELL = ("7.5", "8.0", "8.6", "9.0", "10.0", "12.0")
+BUILDS = (
+    Build(cuda="11.6", torch=(1, 12), capabilities=("3.7", "5.0", "6.0", "7.0", "7.5", "8.0", "8.6")),
+    Build(cuda="11.7", torch=(1, 13), capabilities=("3.7", "5.0", "6.0", "7.0", "7.5", "8.0", "8.6")),
+    Build(cuda="11.8", torch=(2, 0), capabilities=("3.7", *_PASCAL_TO_HOPPER)),
+    Build(cuda="12.1", torch=(2, 1), capabilities=_PASCAL_TO_HOPPER),
+    Build(cuda="12.4", torch=(2, 4), capabilities=_PASCAL_TO_HOPPER),
+    Build(cuda="12.6", torch=(2, 6), capabilities=_PASCAL_TO_HOPPER),
+    Build(cuda="12.8", torch=(2, 7), capabilities=_TURING_TO_BLACKWELL, ptx=True),
+    Build(cuda="12.8", torch=(2, 8), capabilities=("7.0", *_TURING_TO_BLACKWELL)),
+    Build(cuda="12.8", torch=(2, 11), capabilities=_TURING_TO_BLACKWELL),
+    Build(cuda="12.9", torch=(2, 8), capabilities=("7.0", *_TURING_TO_BLACKWELL), ptx=True),
+    Build(cuda="13.0", torch=(2, 9), capabilities=_TURING_TO_BLACKWELL, ptx=True),
+    Build(cuda="13.2", torch=(2, 12), capabilities=_TURING_TO_BLACKWELL, ptx=True),
+)
+"""Linux x86 and Windows wheels.
+
+Source: pytorch/pytorch RELEASE.md, "PyTorch CUDA Support Matrix" (2.7 to 2.14), .ci/manywheel/build_cuda.sh at 00c7a380
+(12.6, 12.8, 12.9), pytorch/builder manywheel/build_cuda.sh at 009ed170 (11.6 to 11.8); torch 2.15+cu132's own list of
+architectures agrees with the last row.
+"""
+
+
+def build_of(torch: str, cuda: str) -> Build | None:
+    """The row for torch ``2.6.0`` built with CUDA ``12.4``, or ``None`` where the table has none."""
+    major, minor = (int(part) for part in torch.split(".")[:2])
+    rows = [row for row in BUILDS if row.cuda == cuda and row.torch <= (major, minor)]
+    return max(rows, key=lambda row: row.torch) if rows else None
+
+
+def runs_on(build: Build, capability: str) -> bool:
+    """Whether the build has code for a card: of its major version and not newer than it, or PTX older than it."""
+    card = _pair(capability)
+    listed = [_pair(text) for text in build.capabilities]
+    native = any(major == card[0] and minor <= card[1] for major, minor in listed)
+    return native or (build.ptx and card >= max(listed))
+
+
+def minimum_driver(cuda: str, *, windows: bool) -> tuple[int, int] | None:
+    """Least driver (major, minor) for CUDA ``12.4``, or ``None`` where the tables do not say."""
+    major = int(cuda.split(".", maxsplit=1)[0])
+    table = MINIMUM_DRIVER_WINDOWS if windows else MINIMUM_DRIVER_LINUX
+    return table.get(major, MINIMUM_DRIVER_CUDA_10.get(cuda))
+
+
+def cuda_for(capability: str) -> str | None:
+    """The newest CUDA version with a torch build for a card, or ``None`` where the table has none."""
+    fitting = [row.cuda for row in BUILDS if runs_on(row, capability)]
+    latest = [row for row in BUILDS if row.cuda in fitting and row is max(_same(row.cuda), key=lambda one: one.torch)]
+    return max((row.cuda for row in latest if runs_on(row, capability)), key=_pair, default=None)
+
+
+def _same(cuda: str) -> list[Build]:
+    return [row for row in BUILDS if row.cuda == cuda]
+
+
+def _pair(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")
+    return int(major), int(minor)

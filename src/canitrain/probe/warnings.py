@@ -1,0 +1,129 @@
+"""What a person should know of this machine before training on it: one sentence each, with the fix."""
+
+from __future__ import annotations
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.hardware import Hardware, StorageKind
+from canitrain.core.units import GIB_BYTES, MIB_BYTES, format_bytes
+from canitrain.probe.limits import Limits
+from canitrain.probe.readiness import readiness_warnings
+
+SMALL_SHM_BYTES = GIB_BYTES
+"""Less shared memory than this stops loaders of detection batches; Docker gives 64 MiB unless told."""
+FEW_FILES = 2048
+"""Loader workers keep a file open for each tensor that they hand over (torch's file_descriptor sharing strategy)."""
+FEW_INODES = 10_000
+NOTICEABLE_BYTES = 256 * MIB_BYTES
+"""Memory that another process holds on a card and that is worth a sentence."""
+
+
+def machine_warnings(hardware: Hardware, limits: Limits) -> tuple[str, ...]:
+    """Sentences on the cards, torch, memory, cores and storage, in that order."""
+    gpus = hardware.gpus.value if isinstance(hardware.gpus, Known) else ()
+    found = [
+        *_unread_cards(hardware),
+        *_cards(hardware),
+        *readiness_warnings(hardware.software, gpus),
+        *_memory(hardware),
+        *_cores(hardware, limits),
+        *_storage(hardware),
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _unread_cards(hardware: Hardware) -> list[str]:
+    if not isinstance(hardware.gpus, Unknown):
+        return []
+    mend = "run nvidia-smi, and install or reload the NVIDIA driver"
+    if "Insufficient Permissions" in hardware.gpus.reason or "permission denied" in hardware.gpus.reason:
+        mend = "add this user to the groups video and render"
+    elif any("container" in note or "pod" in note for note in hardware.software.notes):
+        mend = "start the container with --gpus all, or request nvidia.com/gpu, and check nvidia-smi on its host"
+    return [f"the GPUs could not be read ({hardware.gpus.reason}): {mend}"]
+
+
+def _cards(hardware: Hardware) -> list[str]:
+    found = []
+    gpus = hardware.gpus.value if isinstance(hardware.gpus, Known) else ()
+    for gpu in gpus:
+        label = f"GPU {gpu.index} {gpu.name}"
+        found += [f"{label}: {note}" for note in gpu.notes]
+        held = [
+            (process, process.memory_bytes.value if isinstance(process.memory_bytes, Known) else None)
+            for process in gpu.processes
+        ]
+        for process, size_bytes in held:
+            if size_bytes is not None and size_bytes >= NOTICEABLE_BYTES:
+                name = process.name.value if isinstance(process.name, Known) else "a process"
+                found.append(
+                    f"{label}: {name} (pid {process.pid}) holds {format_bytes(size_bytes)}: end it, or plan with what is left"
+                )
+    slices = [gpu for gpu in gpus if gpu.mig]
+    if len(slices) > 1:
+        found.append(
+            "a process can use one MIG slice: choose it with CUDA_VISIBLE_DEVICES=MIG-... (nvidia-smi -L lists them)"
+        )
+    if len({gpu.name for gpu in gpus if not gpu.mig}) > 1:
+        found.append(
+            "the cards differ: several of them together run at the pace and memory of the least; choose with CUDA_VISIBLE_DEVICES"
+        )
+    return found
+
+
+def _memory(hardware: Hardware) -> list[str]:
+    found = []
+    ram, notes = hardware.ram, hardware.software.notes
+    if isinstance(ram.shm_bytes, Known) and ram.shm_bytes.value < SMALL_SHM_BYTES:
+        size = format_bytes(ram.shm_bytes.value)
+        if "Kubernetes pod" in notes:
+            mend = "mount an emptyDir with medium: Memory on /dev/shm"
+        elif any("container" in note for note in notes):
+            mend = "start the container with --shm-size=8g or --ipc=host"
+        else:
+            mend = "mount -o remount,size=8G /dev/shm, or train with --workers 0"
+        found.append(f"/dev/shm has only {size} free, and loader workers hand their batches over there: {mend}")
+    if (
+        isinstance(ram.usable_bytes, Known)
+        and isinstance(ram.available_bytes, Known)
+        and ram.usable_bytes.value < ram.available_bytes.value
+    ):
+        found.append(
+            f"{ram.usable_bytes.source} leaves {format_bytes(ram.usable_bytes.value)} of "
+            f"{format_bytes(ram.available_bytes.value)} available RAM: raise that limit if the job needs more"
+        )
+    if isinstance(ram.swap_bytes, Known) and ram.swap_bytes.value > 0:
+        found.append(f"{format_bytes(ram.swap_bytes.value)} of swap is not counted as memory: a job that swaps crawls")
+    if "WSL2" in notes:
+        found.append(
+            "WSL2 gives Linux a part of Windows' RAM (half by default): raise memory= in .wslconfig, then wsl --shutdown"
+        )
+    return found
+
+
+def _cores(hardware: Hardware, limits: Limits) -> list[str]:
+    found = []
+    usable, logical = hardware.cpu.usable_cores, hardware.cpu.logical_cores
+    if isinstance(usable, Known) and isinstance(logical, Known) and usable.value < logical.value:
+        mend = (
+            "ask for more, for example --cpus-per-task=8"
+            if "Slurm job" in hardware.software.notes
+            else "more loader workers than that do not help"
+        )
+        found.append(f"{usable.source} leaves {usable.value:g} of {logical.value} cores: {mend}")
+    if limits.open_files is not None and limits.open_files < FEW_FILES:
+        found.append(f"at most {limits.open_files} open files: run ulimit -n 65535 before training with many workers")
+    return found
+
+
+def _storage(hardware: Hardware) -> list[str]:
+    found = []
+    storage = hardware.storage
+    if storage.kind == Known(value=StorageKind.NETWORK, source=getattr(storage.kind, "source", "")):
+        found.append("the data lies on a network file system: copy it to a local disk first, or use --cache ram")
+    if isinstance(storage.writable, Known) and not storage.writable.value:
+        found.append("the data directory cannot be written: point caches and checkpoints elsewhere")
+    if isinstance(storage.free_inodes, Known) and storage.free_inodes.value < FEW_INODES:
+        found.append(f"only {storage.free_inodes.value} more files fit on the data's file system: delete small files")
+    if "WSL2" in hardware.software.notes and isinstance(storage.filesystem, Known) and storage.filesystem.value == "9p":
+        found.append("the data lies on a Windows drive, which WSL2 reads slowly: move it into Linux's own file system")
+    return found
