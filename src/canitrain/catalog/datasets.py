@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 
 from canitrain.catalog.decode import decode_toml
 from canitrain.catalog.locate import profiles_path
@@ -20,10 +19,13 @@ def load_dataset(name: str) -> Dataset:
     names = dataset_names()
     if name.lower() in names:
         return decode_toml(profiles_path() / "datasets" / f"{name.lower()}.toml", Dataset)
+    import difflib  # noqa: PLC0415 -- only for an error
+
     near = difflib.get_close_matches(name.lower(), names, n=1)
     listed = ", ".join(names)
     raise InputError(
-        f"no dataset is called {name!r}", hint=f"did you mean {near[0]}? there are {listed}" if near else f"there are {listed}"
+        f"no dataset is called {name!r}",
+        hint=f"did you mean {near[0]}? there are {listed}" if near else f"there are {listed}",
     )
 
 

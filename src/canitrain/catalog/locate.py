@@ -23,5 +23,6 @@ def profiles_path(package: Path = _PACKAGE) -> Path:
         if (candidate / "gpus").is_dir():
             return candidate
     raise CatalogError(
-        f"the data folder is neither {in_wheel} nor {in_repository}", hint="install canitrain again: pip install --force-reinstall canitrain"
+        f"the data folder is neither {in_wheel} nor {in_repository}",
+        hint="install canitrain again: pip install --force-reinstall canitrain",
     )

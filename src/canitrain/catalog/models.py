@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,6 +135,8 @@ def _trace_problem(precision: Precision, trace: Trace) -> str | None:
 
 def _suggestion(wanted: str) -> str:
     """The nearest names as a hint."""
+    import difflib  # noqa: PLC0415 -- only for an error
+
     by_plain = {_plain(name): name for _, entry in _entries() for name in (*entry.aliases, entry.name)}
     near = difflib.get_close_matches(wanted, by_plain, n=_SUGGESTIONS, cutoff=0.5)
     listed = " or ".join(by_plain[name] for name in near)

@@ -1,0 +1,97 @@
+"""How people type the names of cards: words, memory and counts. Never used for a name that a driver reports."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from canitrain.core.errors import InputError
+from canitrain.core.units import GIB_BYTES
+
+_IGNORED = frozenset(
+    "nvidia geforce amd radeon intel tesla instinct graphics gpu gpus card generation edition with design the".split()
+)
+"""Words that name no card: vendors and what drivers put around a name."""
+_OPTIONAL = frozenset(("rtx", "gtx", "rx", "arc", "apple", "jetson", "workstation"))
+"""Words that may be left out but must fit when typed."""
+_SYNONYMS = {
+    "mobile": "laptop",
+    "notebook": "laptop",
+    "sxm2": "sxm",
+    "sxm3": "sxm",
+    "sxm4": "sxm",
+    "sxm5": "sxm",
+    "gddr6": "",
+}
+_SPLIT_PREFIX = re.compile(r"^(rtx|gtx|rx|gt|arc)(?=[\da])|^(?:titan)(?=x|v|rtx)")
+_SPLIT_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m)(super|s)?$")
+_MEMORY = re.compile(r"(?<![\w.])(\d+)\s*(?:gib|gb|g)(?!\w)")
+_COUNT_BEFORE = re.compile(r"^(-?\d{1,3})\s*(?:[x×*]\s*|\s+(?=\D))(?=\S)(.+)$")
+_COUNT_AFTER = re.compile(r"^(.+?)\s*[x×*]\s*(-?\d{1,3})$")
+_MOST = 64
+_MISSING_MEMORY_COST = 0.5
+"""A label that names a memory size the reader did not is a little further away than one that names none."""
+
+
+class CardName(Struct, frozen=True, kw_only=True):
+    """A name taken apart: its words without vendors, and its memory in GiB where it says so."""
+
+    words: frozenset[str]
+    memory_gib: int | None
+
+
+def parse_name(text: str) -> CardName:
+    """Take ``text`` apart: ``RTX3060Ti 8 GB`` has the words ``rtx, 3060, ti`` and 8 GiB."""
+    lowered = re.sub(r"max[-\s]?q", "maxq", text.lower()).replace("pci-e", "pcie")
+    memory = _MEMORY.search(re.sub(r"[-_()/]", " ", lowered))
+    lowered = _MEMORY.sub(" ", re.sub(r"[-_()/]", " ", lowered))
+    words: list[str] = []
+    for word in re.findall(r"[\w.+]+", lowered):
+        words += _split(word)
+    named = (_SYNONYMS.get(word, word) for word in words)
+    return CardName(
+        words=frozenset(w for w in named if w and w not in _IGNORED), memory_gib=int(memory[1]) if memory else None
+    )
+
+
+def rank(wanted: CardName, labels: tuple[CardName, ...], memory_bytes: int) -> float | None:
+    """How far ``wanted`` is from the nearest of a card's ``labels``: words of the label that were not typed; ``None`` for no match."""
+    if not wanted.words or (wanted.memory_gib is not None and abs(wanted.memory_gib - memory_bytes / GIB_BYTES) >= 1):
+        return None
+    return min((_distance(wanted, label) for label in labels if wanted.words <= label.words), default=None)
+
+
+def parse_counts(text: str) -> tuple[tuple[int, str], ...]:
+    """Counts and names of ``2x A100 80GB, T4 + 3 x L4``.
+
+    Raises:
+        InputError: an entry is empty, or a count is not between 1 and 64.
+    """
+    return tuple(_counted(entry.strip(), text) for entry in re.split(r"[,;]|\+(?=\s|\d+\s*x)|(?<=\s)and(?=\s)", text))
+
+
+def _counted(entry: str, whole: str) -> tuple[int, str]:
+    before, after = _COUNT_BEFORE.match(entry), _COUNT_AFTER.match(entry)
+    count, name = (int(before[1]), before[2]) if before else (int(after[2]), after[1]) if after else (1, entry)
+    if not entry:
+        raise InputError(f"{whole!r} has an entry without a name", hint='write GPUs like "2x RTX 3060, T4"')
+    if not 1 <= count <= _MOST:
+        raise InputError(f"{entry!r}: {count} GPUs", hint=f"a machine has 1 to {_MOST} of them")
+    return count, name
+
+
+def _split(word: str) -> list[str]:
+    """``rtx3060ti`` as ``rtx, 3060, ti``."""
+    prefix = _SPLIT_PREFIX.match(word)
+    head, rest = ([prefix[0]], word[prefix.end() :]) if prefix else ([], word)
+    suffix = _SPLIT_SUFFIX.match(rest)
+    if suffix is None:
+        return [*head, rest]
+    spelled = {"s": "super", "m": "laptop"}
+    return [*head, suffix[1], *(spelled.get(part, part) for part in suffix.groups()[1:] if part)]
+
+
+def _distance(wanted: CardName, label: CardName) -> float:
+    extra = len(label.words - wanted.words - _OPTIONAL)
+    return extra + (_MISSING_MEMORY_COST if label.memory_gib is not None and wanted.memory_gib is None else 0)

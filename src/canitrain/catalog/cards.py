@@ -1,0 +1,117 @@
+"""The GPU catalog: all cards, and the one that a person means."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from canitrain.catalog.card_names import CardName, parse_counts, parse_name, rank
+from canitrain.catalog.decode import Owner, decode_json, read_bytes
+from canitrain.catalog.locate import profiles_path
+from canitrain.core.errors import InputError
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.hardware import Gpu
+
+_SUGGESTIONS = 4
+_ALIKE = 0.4
+"""Share of letters in common below which a name is no suggestion."""
+
+
+@cache
+def load_cards() -> tuple[GpuSpec, ...]:
+    """Every card of the catalog, by vendor in the order of ``profiles/gpus/<vendor>.toml``.
+
+    Reads ``cards.json``, which ``tools/build_gpu_catalog.py`` writes from those files: the same rows in base units with
+    the peaks worked out, decoded in about 1 ms where the TOML files take over 15.
+
+    Raises:
+        CatalogError: the file does not decode.
+    """
+    path, hint = profiles_path() / "gpus" / "cards.json", "install canitrain again; if that does not help, report it"
+    return decode_json(
+        read_bytes(path, Owner.CANITRAIN, hint=hint), tuple[GpuSpec, ...], path, Owner.CANITRAIN, hint=hint
+    )
+
+
+def find_card(text: str) -> GpuSpec:
+    """The card that a person means by ``text``: ``rtx3060``, ``3060 12gb``, ``A100 80GB``, ``4090 laptop``.
+
+    A name of several cards that differ in memory alone means the one with the least, unless a row's alias says otherwise
+    (``A100`` is the SXM card with 40 GB, ``GTX 1060`` the one with 6).
+
+    Raises:
+        InputError: no card is called that, or several are; the hint names the nearest.
+    """
+    wanted = parse_name(text)
+    ranked = [
+        (cost, card) for card in load_cards() if (cost := rank(wanted, labels(card), card.memory_bytes)) is not None
+    ]
+    if not ranked:
+        raise InputError(f"no GPU is called {text.strip()!r}", hint=_suggestion(text))
+    best = min(cost for cost, _ in ranked)
+    cards = sorted((card for cost, card in ranked if cost == best), key=lambda card: card.memory_bytes)
+    if len({frozenset(parse_name(card.name).words) for card in cards}) > 1:
+        named = ", ".join(card.name for card in cards[:_SUGGESTIONS])
+        raise InputError(f"{text.strip()!r} could be several GPUs", hint=f"say which: {named}")
+    return cards[0]
+
+
+def labels(card: GpuSpec) -> tuple[CardName, ...]:
+    """What ``card`` may be called: its name and its aliases."""
+    return tuple(parse_name(name) for name in (card.name, *card.aliases))
+
+
+def describe_gpus(text: str) -> tuple[Gpu, ...]:
+    """The GPUs of ``2x A100 80GB, T4``, each with its datasheet's facts and nothing else running on it.
+
+    Raises:
+        InputError: a name or a count is wrong.
+    """
+    cards = [card for count, name in parse_counts(text) for card in [find_card(name)] * count]
+    return tuple(_described(index, card) for index, card in enumerate(cards))
+
+
+def _described(index: int, card: GpuSpec) -> Gpu:
+    """``card`` as a GPU of a machine that nobody probed."""
+    source, unknown = "datasheet", Unknown(reason="described, not probed")
+
+    return Gpu(
+        index=index,
+        name=card.name,
+        vendor=Known(value=card.vendor.value, source=source),
+        uuid=unknown,
+        total_bytes=Known(value=card.memory_bytes, source=source),
+        free_bytes=Known(value=card.memory_bytes, source="datasheet, with nothing else running"),
+        compute_capability=unknown
+        if card.compute_capability is None
+        else Known(value=card.compute_capability, source=source),
+        multiprocessors=Known(value=card.multiprocessors, source=source),
+        boost_hz=Known(value=card.boost_hz, source=source),
+        memory_hz=unknown,
+        memory_bus_bits=unknown,
+        pcie_bytes_per_s=unknown
+        if card.pcie_bytes_per_s is None
+        else Known(value=card.pcie_bytes_per_s, source=source),
+        power_limit_w=unknown if card.tdp_w is None else Known(value=card.tdp_w, source=source),
+        laptop=Known(value=card.laptop, source=source),
+        spec=card,
+    )
+
+
+def _suggestion(text: str) -> str:
+    """The cards whose names look most like ``text``: those that share its number, then those spelled alike."""
+    import difflib  # noqa: PLC0415 -- only for an error
+
+    wanted = parse_name(text)
+    spelled = " ".join(sorted(wanted.words))
+    nearness: dict[str, tuple[int, float]] = {}
+    for card in load_cards():
+        for label in labels(card):
+            shared = sum(word in label.words for word in wanted.words if any(map(str.isdigit, word)))
+            alike = difflib.SequenceMatcher(None, spelled, " ".join(sorted(label.words))).ratio()
+            nearness[card.name] = max(nearness.get(card.name, (0, 0.0)), (shared, alike))
+    near = sorted(
+        (name for name, score in nearness.items() if score > (0, _ALIKE)), key=nearness.__getitem__, reverse=True
+    )
+    listed = ", ".join(near[:_SUGGESTIONS])
+    return f"the nearest are {listed}; all of them: canitrain gpus" if listed else "see all of them: canitrain gpus"
