@@ -43,7 +43,7 @@ def subject(name: str) -> Subject:
         implementation=Implementation(
             library="effdet",
             version=importlib.metadata.version("effdet"),
-            torch=torch.__version__,
+            torch=importlib.metadata.version("torch"),
             spec=f"effdet:{name}",
             license="Apache-2.0",
         ),

@@ -64,7 +64,7 @@ def subject(name: str) -> Subject:
         implementation=Implementation(
             library="torchvision",
             version=importlib.metadata.version("torchvision"),
-            torch=torch.__version__,
+            torch=importlib.metadata.version("torch"),
             spec=f"torchvision:{name}",
             license="BSD-3-Clause",
         ),

@@ -46,7 +46,7 @@ def subject(name: str) -> Subject:
         implementation=Implementation(
             library="yolov5",
             version=importlib.metadata.version("yolov5"),
-            torch=torch.__version__,
+            torch=importlib.metadata.version("torch"),
             spec=f"yolov5:{name}",
             license="AGPL-3.0",
         ),
