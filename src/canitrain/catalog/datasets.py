@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from canitrain.catalog.decode import decode_toml
 from canitrain.catalog.locate import profiles_path
 from canitrain.core.dataset import Dataset

@@ -46,7 +46,7 @@ def read_bytes(path: Path, owner: Owner, *, hint: str) -> bytes:
 
 
 def decode_json(raw: bytes, type_: type[T], path: Path, owner: Owner, *, hint: str) -> T:
-    """``raw`` as ``type_``, with unknown keys, wrong types, and in a user's file also negative or infinite numbers refused.
+    """``raw`` as ``type_``; unknown keys and wrong types are refused, in a user's file also bad numbers.
 
     Files of ours get the same check of numbers in the tests, not in every run.
 
@@ -118,7 +118,7 @@ def _numbers(node: Any, key: str) -> Iterator[tuple[str, float]]:  # noqa: ANN40
 
 
 def _explained(message: str, tree: Any) -> str:  # noqa: ANN401 -- decoded JSON
-    """msgspec's ``what - at `path``` as ``path: what``, with the value found there."""
+    """Turn msgspec's ``what - at `path``` into ``path: what``, with the value found there."""
     what, _, where = message.partition(" - at ")
     where = where.strip("`") or "$"
     node = tree
@@ -146,7 +146,8 @@ def _syntax(message: str, raw: bytes) -> str:
     line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
     word = re.match(rb"-?\w+", raw[int(found[1]) :])
     near = f", near {word[0].decode(errors='replace')!r}" if word else ""
-    return f"{message.split(' (byte')[0].removeprefix('JSON is malformed: ')} at line {line}, column {column}{near}"
+    what = message.partition(" (byte")[0].removeprefix("JSON is malformed: ")
+    return f"{what} at line {line}, column {column}{near}"
 
 
 def _error(owner: Owner, message: str, hint: str) -> CanitrainError:

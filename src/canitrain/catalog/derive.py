@@ -17,8 +17,8 @@ _BITS_PER_BYTE = 8
 def derive(gpu: Gpu, name: str) -> GpuSpec | None:
     """The specification of ``gpu`` (``name`` without the vendor), or ``None`` where a fact that it needs is missing.
 
-    Known limitations: NVML's highest clock lies above the boost clock of a GeForce datasheet by a share that varies from card
-    to card; ``gpu_rates.toml`` has one share a generation. The size of the L2 cache, the power and links between cards stay open.
+    Known limitations: NVML's highest clock lies above the boost clock of a GeForce datasheet by a share that varies by
+    card; ``gpu_rates.toml`` has one share a generation. The L2 cache and links between cards stay open.
     """
     target, multiprocessors = value_or_none(gpu.compute_capability), value_or_none(gpu.multiprocessors)
     highest_hz, memory_bytes = value_or_none(gpu.boost_hz), value_or_none(gpu.total_bytes)
@@ -39,7 +39,7 @@ def derive(gpu: Gpu, name: str) -> GpuSpec | None:
         pcie_bytes_per_s=value_or_none(gpu.pcie_bytes_per_s),
         tdp_w=value_or_none(gpu.power_limit_w),
         laptop=value_or_none(gpu.laptop) or False,
-        source="derived: not in the catalog; multiprocessors, clocks and bus width from the driver, rates of its generation",
+        source="derived: multiprocessors, clocks and bus width from the driver, rates of its generation",
         **msgspec.structs.asdict(peaks(architecture, multiprocessors, boost_hz)),
     )
 

@@ -40,8 +40,8 @@ def complete(hardware: Hardware) -> Hardware:
 def identify(gpu: Gpu) -> GpuSpec | None:
     """The specification of ``gpu``, or ``None`` where neither the catalog nor its facts tell.
 
-    The name must be one that the catalog lists, letter for letter; memory and multiprocessors must agree where they are known.
-    So a laptop's card is never the desktop's and the card with 8 GB never the one with 16.
+    The name must be one that the catalog lists, letter for letter; memory and multiprocessors must agree where they are
+    known. So a laptop's card is never the desktop's and the card with 8 GB never the one with 16.
     """
     name = _VENDOR.sub("", gpu.name).strip()
     if gpu.mig:
@@ -81,12 +81,11 @@ def _agrees(gpu: Gpu, card: GpuSpec) -> bool:
     )
 
 
-def _strangeness(gpu: Gpu, card: GpuSpec) -> tuple[bool, float]:
+def _strangeness(gpu: Gpu, card: GpuSpec) -> tuple[bool, int]:
     """Orders rows that agree: the right kind of machine first, then the nearest memory, then the smaller."""
-    total_bytes = value_or_none(gpu.total_bytes)
-    return card.laptop != bool(value_or_none(gpu.laptop)), card.memory_bytes if total_bytes is None else abs(
-        card.memory_bytes - total_bytes
-    )
+    laptop = value_or_none(gpu.laptop) is True
+    total_bytes = value_or_none(gpu.total_bytes) or 0
+    return card.laptop is not laptop, abs(card.memory_bytes - total_bytes)
 
 
 def _slice(gpu: Gpu, parent_name: str) -> GpuSpec | None:

@@ -40,7 +40,7 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
 
 
 def load_model(name_or_path: str) -> ModelProfile:
-    """The profile called ``name_or_path`` (case, ``-``, ``_``, ``.`` and spaces do not matter), or the profile file at that path.
+    """The profile called ``name_or_path`` (case and ``-_. `` do not matter), or the profile file at that path.
 
     Raises:
         InputError: no model has that name (with the nearest names), or the file is missing, malformed or inconsistent.

@@ -1,4 +1,4 @@
-"""Peak rates from an architecture, its multiprocessors and its clock: one rule for the catalog and for derived cards."""
+"""Peak rates from architecture, multiprocessors and clock: one rule for the catalog and for derived cards."""
 
 from __future__ import annotations
 
