@@ -13,6 +13,7 @@ import typer
 from canitrain.cli.exit_codes import ExitCode
 from canitrain.cli.output import end_stdout, tell
 from canitrain.core.errors import CanitrainError, CatalogError
+from canitrain.core.version import VERSION
 
 COMMANDS = {
     "check": "canitrain.cli.check:check_command",
@@ -51,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.BUG if isinstance(error, CatalogError) else ExitCode.BAD_INPUT
     except typer.Abort:
         return ExitCode.INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the last resort: whatever it is becomes exit 70
         if isinstance(error, _click_exception()):
             return _usage_error(error)
         return _bug(error)
@@ -61,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
 def build_app(names: Iterable[str]) -> typer.Typer:
     """The typer app with the commands of ``names``, whose modules are imported here."""
     app = typer.Typer(
-        help="Can this machine train that object detector? Memory, time, bottleneck and a verdict, before a GPU-hour is spent.",
+        help="Can this machine train that object detector? Memory, time and a verdict, before a GPU-hour is spent.",
         epilog=_examples(_TOP_EXAMPLES),
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
@@ -80,10 +81,7 @@ def _top(
     version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
     if version:
-        # Metadata takes longer to import than to read: only where it is asked for.
-        from importlib.metadata import version as installed_version  # noqa: PLC0415
-
-        typer.echo(f"{PROGRAM} {installed_version(PROGRAM)}")
+        typer.echo(f"{PROGRAM} {VERSION}")
         raise typer.Exit
 
 

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Cpu, Gpu
+from canitrain.core.report import Status
 
 
 class GpuTarget(Struct, frozen=True, kw_only=True):
@@ -31,8 +32,9 @@ class CpuTarget(Struct, frozen=True, kw_only=True):
 
 
 class NoTarget(Struct, frozen=True, kw_only=True):
-    """The device cannot be told, so neither can a verdict: ``reason`` says why."""
+    """No device to estimate on: ``status`` is no-go where there certainly is none, unknown where it cannot be told."""
 
+    status: Status
     reason: str
 
 

@@ -32,9 +32,7 @@ def batch_lines(report: Report, width: int) -> list[Line]:
         _line(memory, [UNKNOWN_CELL if row.device_bytes is None else gib(row.device_bytes) for row in rows]),
         _line("images/s", [images_per_s(row.images_per_s) for row in rows]),
     ]
-    verdicts = tuple(
-        Span(_cell(_chosen(report, row, STATUS[row.status].lower())), _tone(row.status)) for row in rows
-    )
+    verdicts = tuple(Span(_cell(_chosen(report, row, STATUS[row.status].lower())), _tone(row.status)) for row in rows)
     return [*lines, (Span("verdict".ljust(LABEL_COLUMNS), Tone.QUIET), *verdicts)]
 
 

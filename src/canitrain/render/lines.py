@@ -55,9 +55,7 @@ def labelled(label: str, text: str, *, columns: int, indent: int, tone: Tone = T
     wrapped = textwrap.wrap(text, width=columns - indent, break_on_hyphens=False) or [""]
     heads = [label] + [""] * (len(wrapped) - 1)
     return [
-        (Span(head.ljust(indent), tone), Span(part))
-        if len(head) < indent
-        else (Span(f"{head} ", tone), Span(part))
+        (Span(head.ljust(indent), tone), Span(part)) if len(head) < indent else (Span(f"{head} ", tone), Span(part))
         for head, part in zip(heads, wrapped, strict=True)
     ]
 

@@ -11,7 +11,7 @@ STAGE_COLUMNS, BYTES_COLUMNS = 24, 10
 
 
 def timeline_lines(report: Report, width: int) -> list[Line]:
-    """Device memory by part, then live bytes at the peak of each stage, forward first, then backward in reverse order."""
+    """Device memory by part, then live bytes at the peak of each stage: forward, then backward in reverse order."""
     lines: list[Line] = []
     if report.memory is not None and report.memory.gpu is not None:
         lines.append((Span("GPU memory by part", Tone.STRONG),))

@@ -1,4 +1,4 @@
-"""The report for a terminal: the answer, need against budget, time, batches, what would help, where numbers are from."""
+"""The report for a terminal: the answer, need against budget, time, batches, what would help, evidence."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def render_text(report: Report, *, columns: int = 80, color: bool = False, expla
 
 def _answer(report: Report, width: int) -> list[Line]:
     status = report.verdict.status
-    lines = labelled(
-        STATUS[status], headline.answer(report), columns=width, indent=INDENT, tone=STATUS_TONE[status]
-    )
+    lines = labelled(STATUS[status], headline.answer(report), columns=width, indent=INDENT, tone=STATUS_TONE[status])
     told = headline.deciding_reason(report)
     for reason in report.verdict.reasons:
         if reason.status is Status.GO or (reason.message == told and status is not Status.GO):
@@ -132,7 +130,11 @@ def _cards(report: Report) -> list[Line]:
             f"  {format_duration(card.total_s):>9}  "
         )
         lines.append(
-            (Span(label.ljust(INDENT), Tone.QUIET), Span(text), Span(STATUS[card.status].lower(), STATUS_TONE[card.status]))
+            (
+                Span(label.ljust(INDENT), Tone.QUIET),
+                Span(text),
+                Span(STATUS[card.status].lower(), STATUS_TONE[card.status]),
+            )
         )
     return lines
 

@@ -13,7 +13,7 @@ STATUS = {Status.GO: "GO", Status.TIGHT: "TIGHT", Status.NO_GO: "NO-GO", Status.
 RESOURCE = {
     Resource.GPU_MEMORY: "GPU",
     Resource.RAM: "RAM",
-    Resource.SHM: "/dev/shm",
+    Resource.SHM: "/dev/shm",  # noqa: S108  # a label, no path that is opened
     Resource.DISK: "Disk",
     Resource.TIME: "Time",
     Resource.SOFTWARE: "Software",

@@ -1,0 +1,126 @@
+"""The pipeline in one screen: check(hardware, profile, dataset, recipe, calibration, cards) -> Report."""
+
+from __future__ import annotations
+
+from canitrain.core.calibration import Calibration
+from canitrain.core.dataset import Dataset
+from canitrain.core.evidence import Evidence, EvidenceLevel
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.hardware import Hardware
+from canitrain.core.profile import ModelProfile
+from canitrain.core.question import Estimator, Question, RunEstimate
+from canitrain.core.recipe import Recipe
+from canitrain.core.report import EvidenceSummary, ModelSummary, Reason, Recommendation, Report, Resource
+from canitrain.core.version import VERSION
+from canitrain.core.target import CpuTarget, NoTarget
+from canitrain.estimate.whole_run import evidence, loader_warnings, stages, whole_run
+from canitrain.verdict.advice import advise
+from canitrain.verdict.cards import suitable_cards
+from canitrain.verdict.device import choose_target, target_label
+from canitrain.verdict.plan import make_plan
+from canitrain.verdict.rules import verdict_of
+from canitrain.verdict.warnings import warnings_of
+
+
+def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
+    hardware: Hardware,
+    profile: ModelProfile,
+    dataset: Dataset,
+    recipe: Recipe,
+    calibration: Calibration,
+    cards: tuple[GpuSpec, ...] = (),
+) -> Report:
+    """Whether ``profile`` trains on ``hardware`` by ``recipe``, with which batch, how long, and what would help.
+
+    Args:
+        hardware: The machine; facts may be unknown, and one that decides makes the verdict unknown.
+        profile: The traced model; its traces hold ``recipe.precision``.
+        dataset: Counts and means of the images.
+        recipe: A fully decided run.
+        calibration: Fitted coefficients, from ``profiles/calibration/``.
+        cards: Catalog cards to try in place of the machine's own.
+
+    Returns:
+        The report; its figures are at ``recipe.batch_size``, or at the recommended batch where that is ``None``.
+    """
+
+    def estimate(question: Question, batch_size: int) -> RunEstimate:
+        return whole_run(question, batch_size, calibration)
+
+    target = choose_target(hardware, recipe)
+    if isinstance(target, NoTarget):
+        return _undecided(hardware, profile, dataset, recipe, target, cards, estimate)
+    question = Question(hardware=hardware, profile=profile, dataset=dataset, recipe=recipe, target=target)
+    plan = make_plan(question, estimate)
+    return Report(
+        version=VERSION,
+        verdict=plan.verdict,
+        recommendation=plan.recommendation,
+        model=_summary(profile),
+        dataset=dataset,
+        recipe=recipe,
+        hardware=hardware,
+        device=target_label(target),
+        batch_size=plan.run.batch_size,
+        evidence=evidence(question, calibration),
+        memory=plan.run.memory,
+        time=plan.run.time,
+        batches=plan.rows,
+        advice=advise(question, plan, estimate),
+        cards=suitable_cards(question, cards, estimate),
+        explain=stages(question, plan.run.batch_size),
+        warnings=(*warnings_of(question, plan), *loader_warnings(question, calibration)),
+    )
+
+
+def _undecided(  # noqa: PLR0917
+    hardware: Hardware,
+    profile: ModelProfile,
+    dataset: Dataset,
+    recipe: Recipe,
+    target: NoTarget,
+    cards: tuple[GpuSpec, ...],
+    estimate: Estimator,
+) -> Report:
+    """The report without a device to estimate on: the reason, and the cards that would do."""
+    cpu = CpuTarget(cpu=hardware.cpu, chosen=False)
+    question = Question(hardware=hardware, profile=profile, dataset=dataset, recipe=recipe, target=cpu)
+    nothing = Evidence(level=EvidenceLevel.DATASHEET, detail="nothing was estimated")
+    return Report(
+        version=VERSION,
+        verdict=verdict_of((Reason(resource=Resource.HARDWARE, status=target.status, message=target.reason),)),
+        recommendation=Recommendation(
+            batch_size=None,
+            precision=recipe.precision,
+            accumulation_steps=1,
+            workers=recipe.workers,
+            image_size=recipe.image_size,
+            batch_reason=target.reason,
+        ),
+        model=_summary(profile),
+        dataset=dataset,
+        recipe=recipe,
+        hardware=hardware,
+        device=target_label(target),
+        batch_size=None,
+        evidence=EvidenceSummary(memory=nothing, time=nothing),
+        memory=None,
+        time=None,
+        batches=(),
+        advice=(),
+        cards=suitable_cards(question, cards, estimate),
+        explain=(),
+        warnings=hardware.warnings,
+    )
+
+
+def _summary(profile: ModelProfile) -> ModelSummary:
+    return ModelSummary(
+        name=profile.name,
+        title=profile.title,
+        family=profile.family,
+        implementation=profile.implementation,
+        parameters=profile.parameters,
+        trainable_parameters=profile.trainable_parameters,
+        classes=profile.classes,
+    )

@@ -1,0 +1,121 @@
+"""``canitrain check``: will this training run fit, how long will it take, with which batch size, and what stops it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from canitrain.check import check
+from canitrain.cli import check_options as options
+from canitrain.cli.dataset import DatasetOptions, find_dataset
+from canitrain.cli.machine import MachineOptions, find_machine
+from canitrain.cli.output import answer, check_writable, terminal_columns, wants_color
+from canitrain.cli.recipe import PrecisionChoice, RecipeOptions, decide_recipe
+from canitrain.cli.verdict_code import exit_code
+from canitrain.core.hardware import Hardware
+from canitrain.core.profile import ModelProfile
+from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Strategy
+from canitrain.core.report import Report, Status
+from canitrain.render import render
+from canitrain.render.formats import Format
+
+EXAMPLES = (
+    "canitrain check --model fasterrcnn --images 20000",
+    'canitrain check --model yolov5m --data ./images --gpu "2x RTX 3060" --epochs 100',
+    "canitrain check --model efficientdet-d4 --images 5000 --hardware host.json --json",
+    "Exit codes: 0 go or tight, 1 no-go, 2 bad input, 3 unknown, 70 a bug of ours.",
+)
+
+
+def check_command(
+    *,
+    model: options.Model,
+    images: options.Images = None,
+    data: options.Data = None,
+    dataset: options.DatasetName = "coco",
+    image_bytes: options.ImageBytes = None,
+    boxes_per_image: options.BoxesPerImage = None,
+    hardware: options.HardwareFile = None,
+    gpu: options.GpuText = None,
+    cpu_cores: options.CpuCores = None,
+    ram: options.RamText = None,
+    storage: options.Storage = None,
+    device: options.Device = DeviceChoice.AUTO,
+    assume_idle: options.AssumeIdle = False,
+    image_size: options.ImageSizeText = None,
+    batch_size: options.BatchSize = None,
+    epochs: options.Epochs = None,
+    precision: options.PrecisionName = PrecisionChoice.AUTO,
+    optimizer: options.OptimizerName = None,
+    workers: options.Workers = None,
+    cache: options.Cache = CacheMode.NONE,
+    strategy: options.StrategyName = Strategy.DDP,
+    freeze: options.FreezeName = Freeze.NONE,
+    checkpointing: options.Checkpointing = False,
+    multi_scale: options.MultiScale = False,
+    channels_last: options.ChannelsLast = False,
+    max_time: options.MaxTime = None,
+    price_per_hour: options.Price = None,
+    output_format: options.OutputFormat = Format.TEXT,
+    as_json: options.AsJson = False,
+    output: options.OutputFile = None,
+    explain: options.Explain = False,
+    quiet: options.Quiet = False,
+    fail_on: options.FailOnStatus = options.FailOn.UNKNOWN,
+    exit_zero: options.ExitZero = False,
+) -> int:
+    """Will this training run fit, how long will it take, with which batch size, and what stops it?"""
+    if output is not None:
+        check_writable(output)
+    images_asked = DatasetOptions(
+        name=dataset, images=images, data=data, image_bytes=image_bytes, boxes_per_image=boxes_per_image
+    )
+    images_asked.refuse_contradictions()
+    profile = _load_model(model)
+    recipe_asked = RecipeOptions(
+        image_size=image_size,
+        batch_size=batch_size,
+        epochs=epochs,
+        precision=precision,
+        optimizer=optimizer,
+        workers=workers,
+        cache=cache,
+        device=device,
+        strategy=strategy,
+        freeze=freeze,
+        max_time=max_time,
+        price_per_hour=price_per_hour,
+        assume_idle=assume_idle,
+        channels_last=channels_last,
+        checkpointing=checkpointing,
+        multi_scale=multi_scale,
+    )
+    machine_asked = MachineOptions(hardware=hardware, gpu=gpu, cpu_cores=cpu_cores, ram=ram, storage=storage)
+    machine = find_machine(machine_asked, data or Path.cwd())
+    report = _check(machine, profile, images_asked, recipe_asked)
+
+    wanted = Format.JSON if as_json else output_format
+    if output is not None:
+        output.write_text(render(report, wanted, explain=explain), encoding="utf-8")
+    elif not quiet:
+        answer(render(report, wanted, columns=terminal_columns(), color=wants_color(), explain=explain))
+    return exit_code(report.verdict.status, fail_on, exit_zero=exit_zero)
+
+
+def _load_model(name: str) -> ModelProfile:
+    from canitrain.catalog import load_model  # noqa: PLC0415  # after the options were found sound
+
+    return load_model(name)
+
+
+def _check(
+    machine: Hardware, profile: ModelProfile, images_asked: DatasetOptions, recipe_asked: RecipeOptions
+) -> Report:
+    """The report; where the machine does not do, with the catalog's cards that would."""
+    from canitrain.catalog import load_calibration, load_cards  # noqa: PLC0415
+
+    dataset, recipe = find_dataset(images_asked), decide_recipe(recipe_asked, profile, machine)
+    calibration = load_calibration()
+    report = check(machine, profile, dataset, recipe, calibration)
+    if report.verdict.status is Status.GO:
+        return report
+    return check(machine, profile, dataset, recipe, calibration, load_cards())

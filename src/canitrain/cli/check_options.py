@@ -1,0 +1,161 @@
+"""The options of ``canitrain check``, one name each, in the groups in which its help shows them."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from canitrain.cli.recipe import PrecisionChoice
+from canitrain.core.hardware import StorageKind
+from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, Strategy
+from canitrain.render.formats import Format
+
+_WHAT, _MACHINE, _RECIPE, _ANSWER = "What to train", "On which machine", "How to train", "The answer"
+
+
+class FailOn(enum.Enum):
+    """``--fail-on``: the mildest verdict that makes the exit code non-zero."""
+
+    TIGHT = "tight"
+    UNKNOWN = "unknown"
+    NO_GO = "no-go"
+
+
+Model = Annotated[
+    str,
+    typer.Option("--model", "-m", metavar="NAME|FILE", help="A model of `canitrain models`, or a profile file.",
+                 rich_help_panel=_WHAT),
+]  # fmt: skip
+Images = Annotated[
+    int | None,
+    typer.Option("--images", "-n", min=1, help="Training images; otherwise like --dataset.", rich_help_panel=_WHAT),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="The folder of the training images, which is scanned.",
+                 rich_help_panel=_WHAT),
+]  # fmt: skip
+DatasetName = Annotated[
+    str,
+    typer.Option("--dataset", help="Whose images they are like: coco, voc, ...", rich_help_panel=_WHAT),
+]
+ImageBytes = Annotated[
+    str | None,
+    typer.Option("--image-bytes", metavar="SIZE", help="Mean size of an image file, 150KB.", rich_help_panel=_WHAT),
+]
+BoxesPerImage = Annotated[
+    float | None,
+    typer.Option("--boxes-per-image", min=0, help="Mean boxes an image.", rich_help_panel=_WHAT),
+]
+
+HardwareFile = Annotated[
+    Path | None,
+    typer.Option("--hardware", metavar="HOST.json", help="A machine saved by `canitrain probe --save`.",
+                 rich_help_panel=_MACHINE),
+]  # fmt: skip
+GpuText = Annotated[
+    str | None,
+    typer.Option("--gpu", metavar="CARDS", help='Cards in place of the machine\'s: "2x RTX 3060".',
+                 rich_help_panel=_MACHINE),
+]  # fmt: skip
+CpuCores = Annotated[
+    float | None,
+    typer.Option("--cpu-cores", min=0.1, help="Cores that the job may use.", rich_help_panel=_MACHINE),
+]
+RamText = Annotated[
+    str | None,
+    typer.Option("--ram", metavar="SIZE", help="RAM that the job may use: 64GiB.", rich_help_panel=_MACHINE),
+]
+Storage = Annotated[
+    StorageKind | None,
+    typer.Option("--storage", help="What the images lie on.", rich_help_panel=_MACHINE),
+]
+Device = Annotated[
+    DeviceChoice,
+    typer.Option("--device", help="Where to train; auto takes the best GPU.", rich_help_panel=_MACHINE),
+]
+AssumeIdle = Annotated[
+    bool,
+    typer.Option("--assume-idle", help="Count on the whole card, not on what is free now.", rich_help_panel=_MACHINE),
+]
+
+ImageSizeText = Annotated[
+    str | None,
+    typer.Option("--image-size", "-s", metavar="640|800x1333", help="Training size in pixels.",
+                 rich_help_panel=_RECIPE),
+]  # fmt: skip
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", "-b", min=1, help="Images a GPU and step; else the largest that fits.",
+                 rich_help_panel=_RECIPE),
+]  # fmt: skip
+Epochs = Annotated[int | None, typer.Option("--epochs", "-e", min=1, rich_help_panel=_RECIPE)]
+PrecisionName = Annotated[
+    PrecisionChoice,
+    typer.Option("--precision", help="auto: what the library's own script uses.", rich_help_panel=_RECIPE),
+]
+OptimizerName = Annotated[Optimizer | None, typer.Option("--optimizer", rich_help_panel=_RECIPE)]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", "-w", min=0, max=512, help="Loader processes a GPU.", rich_help_panel=_RECIPE),
+]
+Cache = Annotated[
+    CacheMode,
+    typer.Option("--cache", help="Where decoded images are kept between epochs.", rich_help_panel=_RECIPE),
+]
+StrategyName = Annotated[
+    Strategy,
+    typer.Option("--strategy", help="How several GPUs share a step.", rich_help_panel=_RECIPE),
+]
+FreezeName = Annotated[
+    Freeze,
+    typer.Option("--freeze", help="Which layers get no gradient.", rich_help_panel=_RECIPE),
+]
+Checkpointing = Annotated[
+    bool,
+    typer.Option("--checkpointing", help="Recompute activations to save memory.", rich_help_panel=_RECIPE),
+]
+MultiScale = Annotated[
+    bool,
+    typer.Option("--multi-scale", help="Vary the image size by half, as YOLOv5 can.", rich_help_panel=_RECIPE),
+]
+ChannelsLast = Annotated[
+    bool,
+    typer.Option("--channels-last", help="Keep tensors in NHWC order.", rich_help_panel=_RECIPE),
+]
+MaxTime = Annotated[
+    str | None,
+    typer.Option("--max-time", metavar="3d", help="No-go beyond it; 7 days unless given.", rich_help_panel=_RECIPE),
+]
+Price = Annotated[
+    float | None,
+    typer.Option("--price-per-hour", min=0, help="Of the whole machine; the report gives the cost.",
+                 rich_help_panel=_RECIPE),
+]  # fmt: skip
+
+OutputFormat = Annotated[
+    Format,
+    typer.Option("--format", "-f", help="github: annotations and a job summary.", rich_help_panel=_ANSWER),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Short for --format json.", rich_help_panel=_ANSWER)]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write the report there.", rich_help_panel=_ANSWER),
+]
+Explain = Annotated[
+    bool,
+    typer.Option("--explain", help="Add what holds the memory, stage by stage.", rich_help_panel=_ANSWER),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; only exit.", rich_help_panel=_ANSWER)]
+FailOnStatus = Annotated[
+    FailOn,
+    typer.Option("--fail-on", help="Mildest verdict that fails: tight (1), unknown (3), no-go (1).",
+                 rich_help_panel=_ANSWER),
+]  # fmt: skip
+ExitZero = Annotated[
+    bool,
+    typer.Option("--exit-zero", help="Exit 0 whatever the verdict.", rich_help_panel=_ANSWER),
+]

@@ -1,0 +1,73 @@
+"""Which images a check is about: a folder that is scanned, or a number of images like those of a known dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from canitrain.core.dataset import Dataset
+from canitrain.core.errors import InputError
+from canitrain.core.units import parse_bytes
+
+
+class DatasetOptions(Struct, frozen=True, kw_only=True):
+    """What was typed."""
+
+    name: str = "coco"
+    images: int | None = None
+    data: Path | None = None
+    image_bytes: str | None = None
+    boxes_per_image: float | None = None
+
+    def refuse_contradictions(self) -> None:
+        """Check what can be checked before any work.
+
+        Raises:
+            InputError: both ``--images`` and ``--data``, neither, a folder that is none, or a size that is none.
+        """
+        if self.images is not None and self.data is not None:
+            raise InputError("--images and --data were both given", hint="give one: a count, or a folder to scan")
+        if self.images is None and self.data is None:
+            raise InputError("how many images?", hint="give --images 20000, or --data and the folder of the images")
+        if self.data is not None and not self.data.is_dir():
+            raise InputError(f"there is no folder {self.data}", hint="give --data the folder of the training images")
+        if self.image_bytes is not None:
+            parse_bytes(self.image_bytes)
+
+
+def find_dataset(options: DatasetOptions) -> Dataset:
+    """The dataset: scanned, or a known one with its count (and what else was typed) replaced.
+
+    Raises:
+        InputError: no dataset has that name, or the folder holds no images.
+    """
+    if options.data is not None:
+        from canitrain.probe.images import scan  # noqa: PLC0415  # only where there is a folder to scan
+
+        dataset = scan(options.data)
+    else:
+        dataset = _like(options)
+    if options.image_bytes is not None:
+        dataset = replace(dataset, image_bytes=float(parse_bytes(options.image_bytes)))
+    if options.boxes_per_image is not None:
+        mean = options.boxes_per_image
+        dataset = replace(dataset, boxes_mean=mean, boxes_max=max(mean, dataset.boxes_max))
+    return dataset
+
+
+def _like(options: DatasetOptions) -> Dataset:
+    """``--images N`` images like those of the named dataset, with validation images in the same proportion."""
+    from canitrain.catalog import load_dataset  # noqa: PLC0415
+
+    known = load_dataset(options.name)
+    assert options.images is not None
+    share = options.images / known.images
+    return replace(
+        known,
+        name=f"{options.images} images like {known.name}",
+        images=options.images,
+        validation_images=max(1, round(known.validation_images * share)),
+        source=f"--images; the rest: {known.source}",
+    )

@@ -1,0 +1,73 @@
+"""Which machine a check is about: this one, a saved one, or one described by options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from canitrain.core.errors import InputError
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.hardware import Hardware, StorageKind
+from canitrain.core.units import parse_bytes
+
+SOURCE = "command line"
+
+
+class MachineOptions(Struct, frozen=True, kw_only=True):
+    """What was typed; ``None`` leaves it to the probe or the file."""
+
+    hardware: Path | None = None
+    gpu: str | None = None
+    cpu_cores: float | None = None
+    ram: str | None = None
+    storage: StorageKind | None = None
+
+
+def find_machine(options: MachineOptions, data_path: Path) -> Hardware:
+    """The machine of ``--hardware``, else this one as seen from ``data_path``, with what was described put over it.
+
+    Raises:
+        InputError: the file, a GPU name or a size is wrong.
+    """
+    # Each room is imported only where it is needed: a saved machine must not pay for the probe.
+    from canitrain import catalog  # noqa: PLC0415
+
+    if options.hardware is not None:
+        machine = catalog.load_hardware(options.hardware)
+    else:
+        from canitrain.probe import probe  # noqa: PLC0415
+
+        machine = probe(data_path)
+    return catalog.complete(_described(machine, options))
+
+
+def _described(machine: Hardware, options: MachineOptions) -> Hardware:
+    if options.gpu is not None:
+        machine = _with_gpus(machine, options.gpu)
+    if options.cpu_cores is not None:
+        cores = Known(value=options.cpu_cores, source=SOURCE)
+        machine = replace(machine, cpu=replace(machine.cpu, usable_cores=cores, bounds=()))
+    if options.ram is not None:
+        size_bytes = Known(value=parse_bytes(options.ram), source=SOURCE)
+        ram = replace(
+            machine.ram, total_bytes=size_bytes, available_bytes=size_bytes, usable_bytes=size_bytes, bounds=()
+        )
+        machine = replace(machine, ram=ram)
+    if options.storage is not None:
+        kind = Known(value=options.storage, source=SOURCE)
+        machine = replace(machine, storage=replace(machine.storage, kind=kind), bench=None)
+    return machine
+
+
+def _with_gpus(machine: Hardware, text: str) -> Hardware:
+    """``machine`` with the cards of ``text`` in place of its own, idle, and no opinion about the software for them."""
+    from canitrain.catalog import describe_gpus  # noqa: PLC0415
+
+    gpus = describe_gpus(text)
+    if not gpus:
+        raise InputError(f"{text!r} names no GPU", hint='write it like --gpu "2x RTX 3060"; all names: canitrain gpus')
+    not_asked = Unknown(reason="the GPU was described, not probed")
+    software = replace(machine.software, torch=not_asked)
+    return replace(machine, origin="described", gpus=Known(value=gpus, source=SOURCE), software=software)

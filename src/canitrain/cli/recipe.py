@@ -1,0 +1,155 @@
+"""Options and the implementation's defaults merged into a recipe in which everything is decided."""
+
+from __future__ import annotations
+
+import enum
+import re
+
+from msgspec import Struct
+
+from canitrain.core.errors import InputError
+from canitrain.core.fact import value_or_none
+from canitrain.core.hardware import Hardware
+from canitrain.core.profile import ImageSize, ModelProfile, Precision, SizeRule
+from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, Recipe, Strategy
+from canitrain.core.units import DAY_S, parse_duration
+from canitrain.verdict.device import best_kind
+
+DEFAULT_MAX_TIME_S = 7 * DAY_S
+"""A run of more than a week is a project; said in the report."""
+LARGEST_SIDE = 4096
+"""Pixels; profiles are checked up to about a quarter of it."""
+
+
+class PrecisionChoice(enum.Enum):
+    """``--precision``; ``auto`` is what the implementation's own script uses."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    AMP = "amp"
+
+
+class RecipeOptions(Struct, frozen=True, kw_only=True):
+    """What was typed; ``None`` leaves it to the implementation."""
+
+    image_size: str | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    precision: PrecisionChoice = PrecisionChoice.AUTO
+    optimizer: Optimizer | None = None
+    workers: int | None = None
+    cache: CacheMode = CacheMode.NONE
+    device: DeviceChoice = DeviceChoice.AUTO
+    strategy: Strategy = Strategy.DDP
+    freeze: Freeze = Freeze.NONE
+    max_time: str | None = None
+    price_per_hour: float | None = None
+    assume_idle: bool = False
+    channels_last: bool = False
+    checkpointing: bool = False
+    multi_scale: bool = False
+
+
+def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardware) -> Recipe:
+    """The recipe: options first, then the implementation's defaults; ``given`` names the fields that were typed.
+
+    Raises:
+        InputError: the model cannot take that image size or precision, or the optimizer is not known here.
+    """
+    defaults = profile.defaults
+    gpus = len(best_kind(hardware, options.device)) or 1
+    cores = value_or_none(hardware.cpu.usable_cores)
+    workers = defaults.workers if cores is None else min(defaults.workers, max(1, int(cores) // gpus))
+    return Recipe(
+        precision=_precision(options.precision, profile),
+        optimizer=options.optimizer or _default_optimizer(defaults.optimizer),
+        image_size=defaults.image_size if options.image_size is None else parse_size(options.image_size, profile),
+        batch_size=options.batch_size,
+        effective_batch_size=defaults.effective_batch_size,
+        epochs=options.epochs or defaults.epochs,
+        workers=workers if options.workers is None else options.workers,
+        ema=defaults.ema,
+        cache=options.cache,
+        device=options.device,
+        gpus=gpus,
+        strategy=options.strategy,
+        freeze=options.freeze,
+        max_time_s=DEFAULT_MAX_TIME_S if options.max_time is None else parse_duration(options.max_time),
+        assume_idle=options.assume_idle,
+        channels_last=options.channels_last,
+        checkpointing=options.checkpointing,
+        multi_scale=options.multi_scale,
+        price_per_hour=options.price_per_hour,
+        given=_given(options),
+    )
+
+
+def parse_size(text: str, profile: ModelProfile) -> ImageSize:
+    """``640`` or ``800x1333`` as sides that ``profile`` can take.
+
+    One number is the side of a square, or the shorter side of a model that resizes by it; the longer side then keeps
+    the default's ratio.
+
+    Raises:
+        InputError: it is no size, too large, or no multiple of the model's stride (with the nearest that is).
+    """
+    match = re.fullmatch(r"\s*(\d{1,6})(?:\s*[xX*]\s*(\d{1,6}))?\s*", text)
+    if match is None or int(match[1]) == 0 or match[2] == "0":
+        raise InputError(f"{text!r} is not an image size", hint="write it like 640 or 800x1333")
+    first = int(match[1])
+    match profile.size_rule:
+        case SizeRule.SQUARE:
+            size = ImageSize(shorter=first, longer=int(match[2] or first))
+            _refuse_off_stride(size, profile)
+        case SizeRule.SHORTER_SIDE:
+            default = profile.defaults.image_size
+            longer = int(match[2]) if match[2] else round(first * default.longer / default.shorter)
+            size = ImageSize(shorter=min(first, longer), longer=max(first, longer))
+    if size.longer > LARGEST_SIDE:
+        raise InputError(
+            f"an image of {size.shorter} x {size.longer} px is larger than any that was traced",
+            hint=f"at most {LARGEST_SIDE} px a side; the default is {profile.defaults.image_size.shorter}",
+        )
+    return size
+
+
+def _refuse_off_stride(size: ImageSize, profile: ModelProfile) -> None:
+    for side in (size.shorter, size.longer):
+        if side % profile.divisor:
+            nearest = max(profile.divisor, round(side / profile.divisor) * profile.divisor)
+            raise InputError(
+                f"image size {side} is not a multiple of {profile.divisor}, the stride of {profile.name}",
+                hint=f"the nearest is --image-size {nearest}",
+            )
+
+
+def _precision(choice: PrecisionChoice, profile: ModelProfile) -> Precision:
+    match choice:
+        case PrecisionChoice.AUTO:
+            wanted = profile.defaults.precision
+        case PrecisionChoice.FP32:
+            wanted = Precision.FP32
+        case PrecisionChoice.AMP:
+            wanted = Precision.AMP
+    if wanted not in profile.traces:
+        there = ", ".join(precision.value for precision in profile.traces)
+        raise InputError(
+            f"{profile.name} was not traced in {wanted.value}",
+            hint=f"there is {there}: --precision {there.split(',')[0]}",
+        )
+    return wanted
+
+
+def _default_optimizer(name: str) -> Optimizer:
+    known = {optimizer.value: optimizer for optimizer in Optimizer}
+    if name not in known:
+        raise InputError(
+            f"the profile's optimizer {name!r} is not known", hint=f"name one with --optimizer: {', '.join(known)}"
+        )
+    return known[name]
+
+
+def _given(options: RecipeOptions) -> tuple[str, ...]:
+    """Names of the fields that differ from what leaving them out means."""
+    untouched = RecipeOptions()
+    return tuple(name for name in RecipeOptions.__struct_fields__ if getattr(options, name) != getattr(untouched, name))

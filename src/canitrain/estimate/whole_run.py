@@ -1,0 +1,85 @@
+"""Every estimate of one run at one batch size."""
+
+from __future__ import annotations
+
+from canitrain.core.calibration import Calibration
+from canitrain.core.evidence import Evidence, EvidenceLevel
+from canitrain.core.question import Question, RunEstimate
+from canitrain.core.report import EvidenceSummary, GpuMemory, Memory, StageMemory
+from canitrain.core.target import CpuTarget
+from canitrain.estimate.disk import disk_need
+from canitrain.estimate.feed import feed
+from canitrain.estimate.gpu_memory import gpu_memory
+from canitrain.estimate.host_memory import host_memory
+from canitrain.estimate.memory_evidence import memory_evidence
+from canitrain.estimate.memory_timeline import memory_timeline
+from canitrain.estimate.run_time import run_time
+from canitrain.estimate.shapes import memory_shape
+from canitrain.estimate.time_evidence import time_evidence
+
+
+def whole_run(question: Question, batch_size: int, calibration: Calibration) -> RunEstimate:
+    """Memory of GPU, host and disk, and the time of the run, at ``batch_size`` images a GPU and step."""
+    hardware, profile, dataset, recipe = question.hardware, question.profile, question.dataset, question.recipe
+    on_cpu = isinstance(question.target, CpuTarget)
+    device = question.target.cpu if isinstance(question.target, CpuTarget) else question.target.card
+    return RunEstimate(
+        batch_size=batch_size,
+        memory=Memory(
+            gpu=_gpu_memory(question, batch_size, calibration),
+            host=host_memory(profile, recipe, dataset, hardware, batch_size, calibration.host, on_cpu=on_cpu),
+            disk=disk_need(profile, recipe, dataset, hardware, calibration.host),
+        ),
+        time=run_time(
+            profile,
+            recipe,
+            dataset,
+            batch_size,
+            device,
+            hardware,
+            feed(profile, recipe, dataset, hardware, calibration.host),
+            calibration.time,
+        ),
+    )
+
+
+def evidence(question: Question, calibration: Calibration) -> EvidenceSummary:
+    """What the estimates of ``question`` rest on."""
+    profile, target = question.profile, question.target
+    if isinstance(target, CpuTarget):
+        library = f"{profile.implementation.library} {profile.implementation.version}"
+        detail = f"live tensors traced from {library}; processes from {calibration.host.process.main_bytes.source}"
+        return EvidenceSummary(
+            memory=Evidence(level=EvidenceLevel.GENERATION, detail=detail),
+            time=time_evidence(profile, target.cpu, calibration.time),
+        )
+    return EvidenceSummary(
+        memory=memory_evidence(profile, target.card, calibration.memory),
+        time=time_evidence(profile, target.card, calibration.time),
+    )
+
+
+def loader_warnings(question: Question, calibration: Calibration) -> tuple[str, ...]:
+    """What the input pipeline had to assume, and settings that will not do what they promise."""
+    return feed(question.profile, question.recipe, question.dataset, question.hardware, calibration.host).warnings
+
+
+def stages(question: Question, batch_size: int) -> tuple[StageMemory, ...]:
+    """The memory timeline of the step (``--explain``)."""
+    shape = memory_shape(question.profile, question.recipe, question.dataset, batch_size)
+    return memory_timeline(question.profile, question.recipe, shape)
+
+
+def _gpu_memory(question: Question, batch_size: int, calibration: Calibration) -> GpuMemory | None:
+    target = question.target
+    if isinstance(target, CpuTarget):
+        return None
+    return gpu_memory(
+        question.profile,
+        question.recipe,
+        memory_shape(question.profile, question.recipe, question.dataset, batch_size),
+        target.card,
+        calibration.memory,
+        total_bytes=target.total_bytes,
+        budget_bytes=target.budget_bytes,
+    )

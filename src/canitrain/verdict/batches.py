@@ -1,0 +1,108 @@
+"""Which batch sizes to look at, and which of them to recommend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from canitrain.core.question import Question, RunEstimate
+from canitrain.core.report import Status
+from canitrain.core.units import format_bytes
+
+LARGEST_BATCH = 1024
+"""Images a GPU and step; no detector's recipe goes near it."""
+WORTH_RATIO = 1.05
+"""Throughput that a larger batch must gain before it is worth leaving the recipe's effective batch,
+which means a new learning rate. A judgement of ours, no measurement."""
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """A batch size, what it takes, and whether it fits into memory."""
+
+    run: RunEstimate
+    status: Status
+
+    @property
+    def batch_size(self) -> int:
+        """Images a GPU and step."""
+        return self.run.batch_size
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """The recommended candidate, ``None`` where nothing fits, and what capped it."""
+
+    candidate: Candidate | None
+    reason: str
+
+
+def batch_steps(limit: int, *also: int) -> Iterator[int]:
+    """1, 2, 3, 4, 6, 8, 12, 16, 24 ... up to ``limit``, with ``limit`` and ``also`` among them, ascending."""
+    steps = {1, *also}
+    power = 2
+    while power <= limit:
+        steps |= {power, power * 3 // 2}
+        power *= 2
+    if limit < LARGEST_BATCH:
+        steps.add(limit)
+    return iter(sorted(step for step in steps if step <= limit or step in also))
+
+
+def dataset_limit(question: Question) -> int:
+    """The largest batch a GPU that the dataset fills, at most ``LARGEST_BATCH``."""
+    return max(1, min(LARGEST_BATCH, question.dataset.images // question.recipe.gpus))
+
+
+def recipe_limit(question: Question) -> int:
+    """Images a GPU and step at the recipe's effective batch."""
+    return max(1, question.recipe.effective_batch_size // question.recipe.gpus)
+
+
+def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
+    """The largest candidate that surely fits; beyond the recipe's effective batch only where it pays.
+
+    Where none surely fits, the smallest that may.
+    """
+    fitting = [candidate for candidate in candidates if candidate.status is Status.GO]
+    if not fitting:
+        return _squeezed(candidates)
+    chosen, reason = fitting[0], ""
+    for larger in fitting[1:]:
+        gain = larger.run.time.images_per_s / chosen.run.time.images_per_s
+        if larger.batch_size > recipe_limit(question) and gain < WORTH_RATIO:
+            reason = _recipe_reason(question, chosen)
+            break
+        chosen = larger
+    if not reason:
+        capped = chosen.batch_size >= dataset_limit(question)
+        reason = f"the dataset has {question.dataset.images:,} images" if capped else _memory_reason(chosen)
+    return Choice(candidate=chosen, reason=reason)
+
+
+def accumulation_steps(question: Question, batch_size: int) -> int:
+    """Steps between updates that keep the recipe's effective batch, 1 where the batch already is as large."""
+    return max(1, round(question.recipe.effective_batch_size / (batch_size * question.recipe.gpus)))
+
+
+def _squeezed(candidates: Sequence[Candidate]) -> Choice:
+    for candidate in candidates:
+        if candidate.status is Status.TIGHT:
+            return Choice(candidate=candidate, reason="the smallest batch fits only just")
+    unknown = any(candidate.status is Status.UNKNOWN for candidate in candidates)
+    return Choice(candidate=None, reason="how much memory is free is unknown" if unknown else "no batch fits")
+
+
+def _recipe_reason(question: Question, chosen: Candidate) -> str:
+    if chosen.batch_size < recipe_limit(question):
+        return f"the next step would leave the recipe's effective batch of {question.recipe.effective_batch_size}"
+    return (
+        f"a larger one would leave the recipe's effective batch of {question.recipe.effective_batch_size} "
+        f"and gain less than {WORTH_RATIO - 1:.0%}"
+    )
+
+
+def _memory_reason(chosen: Candidate) -> str:
+    gpu = chosen.run.memory.gpu
+    if gpu is None or gpu.budget_bytes is None:
+        return "the largest that fits into RAM"
+    return f"the largest that surely fits into {format_bytes(gpu.budget_bytes)} of GPU memory"

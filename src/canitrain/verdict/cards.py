@@ -1,0 +1,91 @@
+"""Catalog cards on which the same run would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.hardware import Gpu
+from canitrain.core.question import Estimator, Question
+from canitrain.core.report import CardOption, Status
+from canitrain.core.target import GpuTarget
+from canitrain.verdict.plan import make_plan
+
+COMMON_CARDS = (
+    "Tesla T4",
+    "GeForce RTX 3060",
+    "GeForce RTX 4060 Ti 16GB",
+    "GeForce RTX 3090",
+    "L4",
+    "GeForce RTX 4090",
+    "GeForce RTX 5090",
+    "A100-SXM4-40GB",
+    "L40S",
+    "A100-SXM4-80GB",
+    "H100 80GB HBM3",
+)
+"""Cards that people own or rent, from cheap to dear: an editorial choice, not a measurement. Names of the catalog."""
+MOST_CARDS = 5
+
+
+def suitable_cards(question: Question, cards: Sequence[GpuSpec], estimate: Estimator) -> tuple[CardOption, ...]:
+    """Up to five of the common cards among ``cards`` that would do, spread from the slowest to the fastest.
+
+    One idle card of each; the machine around it stays as it is.
+    """
+    by_name = {card.name: card for card in cards}
+    options = [_option(question, by_name[name], estimate) for name in COMMON_CARDS if name in by_name]
+    doing = [option for option in options if option.status in (Status.GO, Status.TIGHT)]
+    slowest_first = sorted(doing, key=lambda option: -option.total_s)
+    if len(slowest_first) <= MOST_CARDS:
+        return tuple(slowest_first)
+    gaps = (len(slowest_first) - 1) / (MOST_CARDS - 1)
+    return tuple(slowest_first[round(index * gaps)] for index in range(MOST_CARDS))
+
+
+def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOption:
+    recipe = replace(question.recipe, gpus=1, batch_size=None)
+    plan = make_plan(replace(question, target=_idle(card), recipe=recipe), estimate)
+    gpu = plan.run.memory.gpu
+    assert gpu is not None
+    return CardOption(
+        name=card.name,
+        status=plan.verdict.status,
+        batch_size=plan.run.batch_size,
+        device_bytes=gpu.device_bytes.expected,
+        total_s=plan.run.time.total_s.expected,
+    )
+
+
+def _idle(card: GpuSpec) -> GpuTarget:
+    """One ``card`` with nothing else on it."""
+    unread = Unknown(reason="a card of the catalog")
+    memory = Known(value=card.memory_bytes, source=card.source)
+    gpu = Gpu(
+        index=0,
+        name=card.name,
+        vendor=Known(value=card.vendor.value, source=card.source),
+        uuid=unread,
+        total_bytes=memory,
+        free_bytes=memory,
+        compute_capability=unread,
+        multiprocessors=Known(value=card.multiprocessors, source=card.source),
+        boost_hz=Known(value=card.boost_hz, source=card.source),
+        memory_hz=unread,
+        memory_bus_bits=unread,
+        pcie_bytes_per_s=unread,
+        power_limit_w=unread,
+        laptop=Known(value=card.laptop, source=card.source),
+        spec=card,
+    )
+    return GpuTarget(
+        gpus=(gpu,),
+        weakest=gpu,
+        card=card,
+        total_bytes=float(card.memory_bytes),
+        budget_bytes=float(card.memory_bytes),
+        budget_reason="the whole card",
+    )

@@ -1,0 +1,147 @@
+"""The rules, one a resource: what a run needs, what there is, and how that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from canitrain.core.fact import Known
+from canitrain.core.interval import Interval
+from canitrain.core.question import Question, RunEstimate
+from canitrain.core.report import Reason, Resource, Status, Verdict
+from canitrain.core.severity import worst
+from canitrain.core.target import GpuTarget
+from canitrain.core.units import format_bytes, format_duration
+
+EXIT_CODES = {Status.GO: 0, Status.TIGHT: 0, Status.NO_GO: 1, Status.UNKNOWN: 3}
+"""DESIGN section 4; what ``--fail-on`` starts from."""
+_CPU_BUILDS = ("cpu",)
+
+
+def gpu_memory_rule(question: Question, run: RunEstimate) -> Reason | None:
+    """``required`` decides no-go, ``device`` decides comfort (DESIGN 3.1)."""
+    target, memory = question.target, run.memory.gpu
+    if memory is None or not isinstance(target, GpuTarget):
+        return None
+    if memory.budget_bytes is None:
+        return Reason(resource=Resource.GPU_MEMORY, status=Status.UNKNOWN, message=target.budget_reason)
+    needed, batch = memory.device_bytes, f"batch {run.batch_size}"
+    there = f"{format_bytes(memory.budget_bytes)} {'in all' if question.recipe.assume_idle else 'free'}"
+    if needed.high <= memory.budget_bytes:
+        status, message = Status.GO, f"{batch} takes at most {format_bytes(needed.high)} of GPU memory, {there}"
+    elif memory.required_bytes.low > memory.budget_bytes:
+        least = format_bytes(memory.required_bytes.low)
+        status, message = Status.NO_GO, f"{batch} needs at least {least} of GPU memory, {there}"
+    else:
+        span = f"{format_bytes(memory.required_bytes.expected)} to {format_bytes(needed.high)}"
+        status, message = Status.TIGHT, f"{batch} takes {span} of GPU memory, {there}"
+    return Reason(resource=Resource.GPU_MEMORY, status=status, message=message)
+
+
+def ram_rule(question: Question, run: RunEstimate) -> Reason | None:
+    """RAM that this process may use; swap is never counted."""
+    del question
+    host = run.memory.host
+    return _bytes_reason(Resource.RAM, "RAM", host.ram_bytes, host.ram_budget_bytes)
+
+
+def shm_rule(question: Question, run: RunEstimate) -> Reason | None:
+    """``/dev/shm`` never forbids a run: fewer workers, or ``--shm-size``, always get it going."""
+    host = run.memory.host
+    if host.shm_bytes.high <= 0:
+        return None
+    if host.shm_budget_bytes is None:
+        if "linux" not in question.hardware.software.os.lower():
+            return None
+        message = "the size of /dev/shm could not be read: loader workers need it, --workers 0 does without"
+        return Reason(resource=Resource.SHM, status=Status.TIGHT, message=message)
+    if host.shm_bytes.high <= host.shm_budget_bytes:
+        return None
+    needed = format_bytes(host.shm_bytes.high)
+    message = (
+        f"loader workers need up to {needed} of /dev/shm, {format_bytes(host.shm_budget_bytes)} free: "
+        f"use fewer --workers, or start the container with --shm-size={_whole_gib(host.shm_bytes.high)}"
+    )
+    return Reason(resource=Resource.SHM, status=Status.TIGHT, message=message)
+
+
+def disk_rule(question: Question, run: RunEstimate) -> Reason | None:
+    """Free space of the data directory, and whether it can be written."""
+    disk = run.memory.disk
+    writable = question.hardware.storage.writable
+    if isinstance(writable, Known) and not writable.value and disk.disk_bytes.expected > 0:
+        message = f"{question.hardware.storage.path} is read-only: checkpoints need another folder"
+        return Reason(resource=Resource.DISK, status=Status.TIGHT, message=message)
+    return _bytes_reason(Resource.DISK, "disk", disk.disk_bytes, disk.disk_budget_bytes)
+
+
+def time_rule(question: Question, run: RunEstimate) -> Reason | None:
+    """The whole run against ``--max-time``."""
+    recipe, total_s = question.recipe, run.time.total_s
+    given = "" if "max_time" in recipe.given else ", the default of --max-time"
+    limit = f"the limit is {format_duration(recipe.max_time_s)}{given}"
+    took = f"{recipe.epochs:,} epochs take {format_duration(total_s.expected)}"
+    if total_s.high <= recipe.max_time_s:
+        status, message = Status.GO, f"{took}, {limit}"
+    elif total_s.expected <= recipe.max_time_s:
+        status, message = Status.TIGHT, f"{took} but maybe {format_duration(total_s.high)}, {limit}"
+    else:
+        status, message = Status.NO_GO, f"{took}, {limit}"
+    return Reason(resource=Resource.TIME, status=status, message=message)
+
+
+def software_rule(question: Question, run: RunEstimate) -> Reason | None:
+    """A CPU-only torch beside a GPU trains on the CPU without a word."""
+    del run
+    torch = question.hardware.software.torch
+    if isinstance(question.target, GpuTarget) and isinstance(torch, Known) and torch.value.build in _CPU_BUILDS:
+        message = f"torch {torch.value.version} is a CPU-only build and would not use the GPU: install a build for it"
+        return Reason(resource=Resource.SOFTWARE, status=Status.TIGHT, message=message)
+    return None
+
+
+RULES: tuple[Callable[[Question, RunEstimate], Reason | None], ...] = (
+    gpu_memory_rule,
+    ram_rule,
+    shm_rule,
+    disk_rule,
+    time_rule,
+    software_rule,
+)
+"""In the order in which a reader cares."""
+BATCH_RULES = (gpu_memory_rule, ram_rule)
+"""What decides whether a batch size fits."""
+
+
+def judge(question: Question, run: RunEstimate) -> tuple[Reason, ...]:
+    """Every rule's finding."""
+    return tuple(reason for rule in RULES if (reason := rule(question, run)) is not None)
+
+
+def batch_status(question: Question, run: RunEstimate) -> Status:
+    """Whether the batch fits into memory."""
+    return worst(reason.status for rule in BATCH_RULES if (reason := rule(question, run)) is not None)
+
+
+def verdict_of(reasons: tuple[Reason, ...]) -> Verdict:
+    """The worst of the reasons, which come first in it."""
+    status = worst(reason.status for reason in reasons)
+    ordered = sorted(reasons, key=lambda reason: reason.status is not status)
+    return Verdict(status=status, reasons=tuple(ordered), exit_code=EXIT_CODES[status])
+
+
+def _bytes_reason(resource: Resource, name: str, need: Interval, budget_bytes: float | None) -> Reason:
+    if budget_bytes is None:
+        return Reason(resource=resource, status=Status.UNKNOWN, message=f"free {name} could not be read")
+    there = f"{format_bytes(budget_bytes)} free"
+    needed = format_bytes(need.expected)
+    if need.high <= budget_bytes:
+        status, message = Status.GO, f"needs {needed} of {name}, {there}"
+    elif need.expected <= budget_bytes:
+        status, message = Status.TIGHT, f"needs {needed} of {name} but maybe {format_bytes(need.high)}, {there}"
+    else:
+        status, message = Status.NO_GO, f"needs {needed} of {name}, {there}"
+    return Reason(resource=resource, status=status, message=message)
+
+
+def _whole_gib(size_bytes: float) -> str:
+    return f"{int(size_bytes // 2**30) + 1}g"

@@ -1,0 +1,65 @@
+"""What a person should know besides the verdict, each with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from canitrain.core.fact import Unknown
+from canitrain.core.profile import Precision
+from canitrain.core.question import Question
+from canitrain.core.target import GpuTarget
+from canitrain.verdict.batches import recipe_limit
+from canitrain.verdict.device import left_out
+from canitrain.verdict.plan import Plan
+
+
+def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
+    """The probe's warnings, oddities of the GPUs that train, and what about this run is unusual; none twice."""
+    found = [
+        *question.hardware.warnings,
+        *_gpu_notes(question),
+        *_idle_gpus(question),
+        *_software(question),
+        *_batch(question, plan),
+        *_precision(question),
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _gpu_notes(question: Question) -> Iterator[str]:
+    if isinstance(question.target, GpuTarget):
+        for gpu in question.target.gpus:
+            yield from (f"GPU {gpu.index}: {note}" for note in gpu.notes)
+
+
+def _idle_gpus(question: Question) -> Iterator[str]:
+    if not isinstance(question.target, GpuTarget):
+        return
+    idle = left_out(question.hardware, question.target)
+    if idle:
+        names = ", ".join(f"GPU {gpu.index} ({gpu.name})" for gpu in idle)
+        yield f"{names} would stay idle: cards of different kinds hold each other up in one run"
+
+
+def _software(question: Question) -> Iterator[str]:
+    torch = question.hardware.software.torch
+    if isinstance(torch, Unknown):
+        yield f"torch is not ready here ({torch.reason}): pip install torch"
+
+
+def _batch(question: Question, plan: Plan) -> Iterator[str]:
+    batch_size = plan.run.batch_size
+    limit = recipe_limit(question)
+    if batch_size > limit:
+        whole = batch_size * question.recipe.gpus
+        ratio = whole / question.recipe.effective_batch_size
+        yield (
+            f"a batch of {whole} is {ratio:.2g}x the recipe's {question.recipe.effective_batch_size}: "
+            "scale the learning rate with it, or ask for the recipe's with --batch-size"
+        )
+
+
+def _precision(question: Question) -> Iterator[str]:
+    target = question.target
+    if question.recipe.precision is Precision.AMP and not isinstance(target, GpuTarget):
+        yield "AMP on a CPU rarely helps: the time is that of fp32 (--precision fp32)"
