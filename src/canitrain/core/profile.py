@@ -89,7 +89,8 @@ class Peak(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     live_bytes: Polynomial
     """Activations, temporaries and the batch; neither weights, buffers, optimizer state nor weight gradients."""
     gradient_bytes: int = 0
-    """Weight gradients that exist at that moment when gradients were freed before the step."""
+    """Weight gradients that exist at that moment. Where the script frees the last step's before the step, none do in
+    forward; where it frees them between forward and backward (torchvision, effdet), all do in forward."""
     convolution: int | None = None
     """Index into ``Trace.convolutions`` of the convolution running at that moment, if one is."""
 

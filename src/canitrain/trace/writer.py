@@ -41,7 +41,8 @@ def _whole(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         case float() if value.is_integer():
             return int(value)
         case dict():
-            return {key: _whole(item) for key, item in value.items()}
+            # A polynomial without terms is its holder's default.
+            return {key: _whole(item) for key, item in value.items() if item != {}}
         case list() | tuple():
             return [_whole(item) for item in value]
         case _:

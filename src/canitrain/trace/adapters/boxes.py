@@ -8,6 +8,8 @@ GOLDEN_RATIO = 0.618033988749895
 """Fractional parts of its multiples fill the unit interval evenly (Weyl's equidistribution)."""
 SILVER_RATIO = 0.414213562373095
 """A second, independent sequence."""
+BRONZE_RATIO = 0.302775637731995
+"""A third."""
 SMALLEST_SIDE_RATIO, LARGEST_SIDE_RATIO = 0.05, 0.8
 """Box sides as a share of the image's: log-uniform between the two, which spans COCO's small to large objects."""
 
@@ -27,9 +29,14 @@ def unit_boxes(count: int) -> torch.Tensor:
     return torch.stack((center_x, center_y, width, height), dim=1)
 
 
-def corner_boxes(count: int, height: int, width: int) -> torch.Tensor:
-    """``(count, 4)`` boxes as left, top, right, bottom in pixels of a ``height`` x ``width`` image."""
-    center_x, center_y, box_width, box_height = unit_boxes(count).unbind(dim=1)
-    left, right = (center_x - box_width / 2) * width, (center_x + box_width / 2) * width
-    top, bottom = (center_y - box_height / 2) * height, (center_y + box_height / 2) * height
-    return torch.stack((left, top, right, bottom), dim=1)
+def sized_boxes(count: int, height: int, width: int, sides: tuple[float, float]) -> torch.Tensor:
+    """``(count, 4)`` boxes as left, top, right, bottom in pixels, centered inside a ``height`` x ``width`` image.
+
+    Their sides are spread log-uniformly between the two ``sides`` in pixels, whatever the image's size; large ones
+    reach over its edge.
+    """
+    index = torch.arange(1, count + 1, dtype=torch.float32)
+    smallest, largest = sides
+    side = smallest * (largest / smallest) ** ((index * GOLDEN_RATIO) % 1)
+    center_x, center_y = width * ((index * SILVER_RATIO) % 1), height * ((index * BRONZE_RATIO) % 1)
+    return torch.stack((center_x - side / 2, center_y - side / 2, center_x + side / 2, center_y + side / 2), dim=1)

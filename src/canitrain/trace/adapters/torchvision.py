@@ -13,17 +13,14 @@ from torchvision.models import WeightsEnum, detection
 
 from canitrain.core.errors import InputError
 from canitrain.core.profile import Defaults, ImageSize, Implementation, Precision
-from canitrain.trace.adapters.boxes import corner_boxes
+from canitrain.trace.adapters.boxes import sized_boxes
+from canitrain.trace.adapters.proposals import propose, sample_evenly
 from canitrain.trace.adapters.torchvision_models import BASIS, VARIANTS, Variant
 from canitrain.trace.subject import Built, Subject
 
 SOURCE = "pytorch/vision references/detection: train.py argument defaults and the README's command of this model"
-PROPOSALS = 2000
-"""Proposals an image that the RPN hands on in training: FasterRCNN's rpn_post_nms_top_n_train."""
-NEAR_PROPOSALS = 400
-"""Of these, how many lie on a ground-truth box: enough for the RoI head's 128 positives, as late in training."""
-NEAR_SHIFT_RATIO = 0.08
-"""How far they are off, as a share of the box's sides: an overlap well above the 0.5 that makes a positive."""
+TRUTH_SIDES = (32.0, 108.0)
+"""Pixels of the ground-truth boxes' sides: below 112, so that all of them belong to the finest pyramid level."""
 KEYPOINTS = 17
 """COCO's person keypoints."""
 HEADS = (
@@ -101,10 +98,12 @@ def build(name: str, variant: Variant) -> Built:
             weights=None, weights_backbone=weight_entry(variant.backbone_weights), num_classes=variant.classes
         )
     model.train()
+    if hasattr(model, "roi_heads"):
+        sample_evenly(model.roi_heads)
 
     def step(batch: int, height: int, width: int, boxes: int) -> torch.Tensor:
         model.transform.fixed_size = (width, height)
-        truth = corner_boxes(boxes, height, width)
+        truth = sized_boxes(boxes, height, width, TRUTH_SIDES)
         if hasattr(model, "rpn"):
             propose(model.rpn, truth, height, width)
         images = [torch.rand(3, height, width) for _ in range(batch)]
@@ -128,27 +127,6 @@ def target(name: str, truth: torch.Tensor, classes: int, height: int, width: int
         visible = torch.ones(count, KEYPOINTS, 1)
         labels["keypoints"] = torch.cat((centers.expand(count, KEYPOINTS, 2), visible), dim=2)
     return labels
-
-
-def propose(rpn: Any, truth: torch.Tensor, height: int, width: int) -> None:  # noqa: ANN401 - untyped library
-    """Let the RPN filter its proposals as ever, then hand on as many as in a long-running training.
-
-    A network without trained weights proposes what its zeros and ties happen to give, and the RoI head would sample
-    fewer than its 512. The filter itself still runs and is traced.
-    """
-    repeats = -(-NEAR_PROPOSALS // len(truth))
-    near = truth.repeat(repeats, 1)[:NEAR_PROPOSALS]
-    size = (near[:, 2:] - near[:, :2]).repeat(1, 2)
-    share = torch.linspace(-NEAR_SHIFT_RATIO, NEAR_SHIFT_RATIO, NEAR_PROPOSALS)[:, None]
-    far = corner_boxes(PROPOSALS - NEAR_PROPOSALS, height, width)
-    proposals = torch.cat((near + share * size, far))
-    original = type(rpn).filter_proposals
-
-    def filtered(*arguments: object) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        boxes, scores = original(rpn, *arguments)
-        return [proposals.clone() for _ in boxes], scores
-
-    rpn.filter_proposals = filtered
 
 
 def weight_entry(text: str | None) -> object:
