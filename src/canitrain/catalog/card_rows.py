@@ -97,7 +97,7 @@ def spec_of(row: CardRow, vendor: Vendor) -> GpuSpec:
         year=row.year,
         laptop=row.laptop,
         unified_memory=row.unified_memory,
-        source=row.source,
+        source=f"{row.source}; peaks: {architecture.source}",
         **rates,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ from msgspec import Struct
 from canitrain.catalog.decode import Owner, decode_json, read_bytes
 from canitrain.catalog.locate import profiles_path
 from canitrain.core.errors import CatalogError, InputError
+from canitrain.core.model_entry import ModelEntry
 from canitrain.core.profile import Defaults, Implementation, ModelProfile, Precision, Trace
 
 _OURS_HINT = "install canitrain again; if that does not help, report it"
@@ -19,8 +19,8 @@ _USERS_HINT = "write it with: canitrain trace SPEC --output PROFILE.json"
 _SUGGESTIONS = 3
 
 
-class ModelEntry(Struct, frozen=True, kw_only=True):
-    """What a list of models shows; decoding it skips the traces, so that all profiles together take milliseconds."""
+class _Header(Struct, frozen=True, kw_only=True):
+    """A profile whose traces are skipped, so that all profiles together decode in milliseconds."""
 
     name: str
     title: str
@@ -32,11 +32,7 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     parameters: int
     trainable_parameters: int
     traces: dict[Precision, msgspec.Raw]
-
-    @property
-    def precisions(self) -> tuple[Precision, ...]:
-        """The precisions that were traced."""
-        return tuple(self.traces)
+    notes: tuple[str, ...] = ()
 
 
 def load_model(name_or_path: str) -> ModelProfile:
@@ -46,16 +42,20 @@ def load_model(name_or_path: str) -> ModelProfile:
         InputError: no model has that name (with the nearest names), or the file is missing, malformed or inconsistent.
         CatalogError: a profile that ships with canitrain does not decode.
     """
-    if name_or_path.endswith(".json") or "/" in name_or_path or "\\" in name_or_path:
-        return _decode(Path(name_or_path), Owner.USER)
-    wanted = _plain(name_or_path)
-    for path in _paths():
-        if _plain(path.stem) == wanted:
-            return _decode(path, Owner.CANITRAIN)
-    for path, entry in _entries():
-        if wanted in {_plain(name) for name in (entry.name, *entry.aliases)}:
-            return _decode(path, Owner.CANITRAIN)
-    raise InputError(f"no model is called {name_or_path!r}", hint=_suggestion(wanted))
+    path, owner = _resolve(name_or_path)
+    return _decode(path, owner)
+
+
+def find_entry(name_or_path: str) -> ModelEntry:
+    """The entry of the profile that ``load_model`` would give.
+
+    Raises:
+        InputError: as ``load_model``.
+        CatalogError: as ``load_model``.
+    """
+    path, owner = _resolve(name_or_path)
+    _decode(path, owner)
+    return _entry(_header(path, owner))
 
 
 def model_names() -> tuple[str, ...]:
@@ -69,17 +69,37 @@ def list_models() -> tuple[ModelEntry, ...]:
     Raises:
         CatalogError: one does not decode.
     """
-    return tuple(sorted((entry for _, entry in _entries()), key=lambda entry: (entry.family, entry.parameters)))
+    entries = [_entry(_header(path, Owner.CANITRAIN)) for path in _paths()]
+    return tuple(sorted(entries, key=lambda entry: (entry.family, entry.parameters)))
 
 
 def _paths() -> tuple[Path, ...]:
     return tuple(sorted((profiles_path() / "models").rglob("*.json")))
 
 
-def _entries() -> Iterator[tuple[Path, ModelEntry]]:
-    for path in _paths():
-        raw = read_bytes(path, Owner.CANITRAIN, hint=_OURS_HINT)
-        yield path, decode_json(raw, ModelEntry, path, Owner.CANITRAIN, hint=_OURS_HINT)
+def _resolve(name_or_path: str) -> tuple[Path, Owner]:
+    """The file that is meant: one that is named, one of ours by its own name, or one of ours by an alias."""
+    if name_or_path.endswith(".json") or "/" in name_or_path or "\\" in name_or_path:
+        return Path(name_or_path), Owner.USER
+    wanted = _plain(name_or_path)
+    paths = _paths()
+    for path in paths:
+        if _plain(path.stem) == wanted:
+            return path, Owner.CANITRAIN
+    for path in paths:
+        if wanted in map(_plain, _header(path, Owner.CANITRAIN).aliases):
+            return path, Owner.CANITRAIN
+    raise InputError(f"no model is called {name_or_path!r}", hint=_suggestion(wanted))
+
+
+def _header(path: Path, owner: Owner) -> _Header:
+    hint = _USERS_HINT if owner is Owner.USER else _OURS_HINT
+    return decode_json(read_bytes(path, owner, hint=hint), _Header, path, owner, hint=hint)
+
+
+def _entry(header: _Header) -> ModelEntry:
+    fields = msgspec.structs.asdict(header)
+    return ModelEntry(precisions=tuple(fields.pop("traces")), **fields)
 
 
 def _decode(path: Path, owner: Owner) -> ModelProfile:
@@ -137,7 +157,8 @@ def _suggestion(wanted: str) -> str:
     """The nearest names as a hint."""
     import difflib  # noqa: PLC0415 -- only for an error
 
-    by_plain = {_plain(name): name for _, entry in _entries() for name in (*entry.aliases, entry.name)}
+    headers = [_header(path, Owner.CANITRAIN) for path in _paths()]
+    by_plain = {_plain(name): name for header in headers for name in (*header.aliases, header.name)}
     near = difflib.get_close_matches(wanted, by_plain, n=_SUGGESTIONS, cutoff=0.5)
     listed = " or ".join(by_plain[name] for name in near)
     return f"did you mean {listed}? all of them: canitrain models" if near else "see all of them: canitrain models"
