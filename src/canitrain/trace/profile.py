@@ -41,8 +41,17 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
     Raises:
         InputError: as ``trace_subject``.
     """
-    amp = precision is Precision.AMP
-    records = [record_step(built, shape, amp=amp, meta=subject.meta) for shape in subject.fit_shapes]
+
+    def record(shape: Shape) -> StepRecord:
+        return record_step(
+            built,
+            shape,
+            amp=precision is Precision.AMP,
+            meta=subject.meta,
+            gradients_until_backward=subject.gradients_until_backward,
+        )
+
+    records = [record(shape) for shape in subject.fit_shapes]
     fitter = Fitter(subject.fit_shapes, subject.basis)
     convolutions = merge(fitter, records)
     draft = Trace(
@@ -55,7 +64,7 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
         check_live_error=(),
         check_flops_error=(),
     )
-    checks = [_check(draft, built, shape, amp=amp, meta=subject.meta) for shape in subject.check_shapes]
+    checks = [_errors(draft, record(shape)) for shape in subject.check_shapes]
     for shape, errors in zip(subject.check_shapes, checks, strict=True):
         for quantity, error in zip(("peak live bytes", "FLOPs"), errors, strict=True):
             if abs(error) > subject.tolerance:
@@ -86,7 +95,9 @@ def replay_peak_bytes(trace: Trace, shape: Shape) -> float:
 def replay_flops(trace: Trace, shape: Shape) -> float:
     """FLOPs of the step that ``trace`` says at (batch, height, width, boxes)."""
     at = batch_shape(shape)
-    return sum(work.flops.at(at) for stage in trace.stages for work in (*stage.forward.values(), *stage.backward.values()))
+    return sum(
+        work.flops.at(at) for stage in trace.stages for work in (*stage.forward.values(), *stage.backward.values())
+    )
 
 
 def batch_shape(shape: Shape) -> BatchShape:
@@ -95,10 +106,10 @@ def batch_shape(shape: Shape) -> BatchShape:
     return BatchShape(batch_size=batch, pixels=height * width, boxes=boxes)
 
 
-def _check(trace: Trace, built: Built, shape: Shape, *, amp: bool, meta: bool) -> tuple[float, float]:
-    record = record_step(built, shape, amp=amp, meta=meta)
-    flops = replay_flops(trace, shape) / record.flops - 1 if record.flops else 0.0
-    return replay_peak_bytes(trace, shape) / record.peak_bytes - 1, flops
+def _errors(trace: Trace, record: StepRecord) -> tuple[float, float]:
+    """Replayed / traced - 1 of peak live bytes and of FLOPs."""
+    flops = replay_flops(trace, record.shape) / record.flops - 1 if record.flops else 0.0
+    return replay_peak_bytes(trace, record.shape) / record.peak_bytes - 1, flops
 
 
 @dataclass

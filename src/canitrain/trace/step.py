@@ -40,7 +40,9 @@ class StepRecord:
         return sum(run.flops for run in self.runs)
 
 
-def record_step(built: Built, shape: Shape, *, amp: bool, meta: bool) -> StepRecord:
+def record_step(
+    built: Built, shape: Shape, *, amp: bool, meta: bool, gradients_until_backward: bool = False
+) -> StepRecord:
     """Trace forward, loss and backward of ``built`` at ``shape``; gradients do not exist before, and are freed after.
 
     Args:
@@ -48,6 +50,7 @@ def record_step(built: Built, shape: Shape, *, amp: bool, meta: bool) -> StepRec
         shape: (batch, height, width, boxes).
         amp: as inside ``torch.autocast("cuda", torch.float16)``.
         meta: make the batch on the ``meta`` device.
+        gradients_until_backward: the last step's gradients live on throughout the forward pass.
     """
     model = built.model
     model.zero_grad(set_to_none=True)
@@ -67,10 +70,13 @@ def record_step(built: Built, shape: Shape, *, amp: bool, meta: bool) -> StepRec
     }
     del loss
     model.zero_grad(set_to_none=True)
-    return _condense(recorder, gradients, shape, cast_weight_bytes)
+    held_bytes = sum(recorder.sizes[number] for number in gradients) if gradients_until_backward else 0
+    return _condense(recorder, gradients, shape, cast_weight_bytes, held_bytes)
 
 
-def _condense(recorder: StepRecorder, gradients: set[int], shape: Shape, cast_weight_bytes: int) -> StepRecord:
+def _condense(
+    recorder: StepRecorder, gradients: set[int], shape: Shape, cast_weight_bytes: int, held_bytes: int
+) -> StepRecord:
     freed = {number for kind, number in recorder.events if kind == FREE}
     # What outlives the step without being a gradient was kept by the model: no part of a steady step.
     kept = {number for number in range(len(recorder.sizes)) if number not in freed and number not in gradients}
@@ -80,7 +86,7 @@ def _condense(recorder: StepRecorder, gradients: set[int], shape: Shape, cast_we
     for position, (kind, number) in enumerate(recorder.events):
         if kind not in (ALLOC, FREE):
             lives.append(live)
-            gradient_lives.append(gradient)
+            gradient_lives.append(gradient + (held_bytes if position < recorder.forward_end else 0))
             continue
         if number in kept:
             continue

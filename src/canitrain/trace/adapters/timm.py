@@ -16,7 +16,7 @@ _CHECK_BATCHES = 4
 _FIT_BATCHES = (2, 8)
 
 
-def build_subject(name: str, image_size: int | None = None) -> Subject:
+def subject(name: str, image_size: int | None = None) -> Subject:
     """The subject of ``timm:<name>``, at the model's own input size unless ``image_size`` (pixels) says otherwise.
 
     Raises:
@@ -29,7 +29,9 @@ def build_subject(name: str, image_size: int | None = None) -> Subject:
 
     if not timm.is_model(name):
         near = timm.list_models(f"*{name.partition('_')[0]}*")[:5]
-        raise InputError(f"timm knows no model {name!r}", hint=f"near: {', '.join(near)}" if near else "see timm.list_models()")
+        raise InputError(
+            f"timm knows no model {name!r}", hint=f"near: {', '.join(near)}" if near else "see timm.list_models()"
+        )
     options = {"img_size": image_size} if image_size and _takes_size(name) else {}
     model = _create(name, options)
     config = model.pretrained_cfg or {}
@@ -73,7 +75,28 @@ def _takes_size(name: str) -> bool:
     import timm  # noqa: PLC0415
 
     entry = timm.model_entrypoint(name)
-    return any(word in entry.__module__ for word in ("vision_transformer", "swin", "deit", "beit", "mixer", "maxx", "cait", "xcit", "volo", "eva", "convit", "twins", "pit", "tnt", "nest", "levit", "visformer"))
+    return any(
+        word in entry.__module__
+        for word in (
+            "vision_transformer",
+            "swin",
+            "deit",
+            "beit",
+            "mixer",
+            "maxx",
+            "cait",
+            "xcit",
+            "volo",
+            "eva",
+            "convit",
+            "twins",
+            "pit",
+            "tnt",
+            "nest",
+            "levit",
+            "visformer",
+        )
+    )
 
 
 def _create(name: str, options: dict[str, int]) -> "torch.nn.Module":  # noqa: F821, UP037

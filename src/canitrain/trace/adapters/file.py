@@ -1,0 +1,124 @@
+"""A model of the user's own: ``canitrain trace my_model.py:build``.
+
+``build()`` takes no arguments and returns one of
+
+- a ``torch.nn.Module`` that is called with images ``(batch, 3, height, width)``; the loss is the mean of all its
+  floating-point outputs, so that every parameter gets a gradient;
+- ``(module, step)`` where ``step(batch, height, width, boxes)`` makes a synthetic batch, runs forward and loss, and
+  returns the loss (a scalar); it neither calls ``backward`` nor enters autocast;
+- a ``canitrain.trace.subject.Subject``, for full control of shapes, stages and defaults.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from canitrain.core.errors import InputError
+from canitrain.core.profile import Defaults, ImageSize, Implementation, Precision, SizeRule
+from canitrain.trace.subject import Built, Step, Subject
+
+_SIDE = 640
+"""Image size that is assumed where the file does not say."""
+_FIT_SHAPES = ((1, 128, 128, 4), (2, 128, 128, 4), (1, 256, 256, 4), (2, 256, 256, 16), (3, 128, 256, 32), (2, 192, 192, 32))
+_CHECK_SHAPES = ((2, 320, 320, 8), (4, 224, 224, 8))
+_BASIS = ("one", "b", "p", "bp", "bn", "bpp")
+_PROTOCOL = "return a module, (module, step) or a Subject: see canitrain/trace/adapters/file.py"
+
+
+def file_subject(path: str, function: str) -> Subject:
+    """The subject that ``function`` of the Python file at ``path`` builds.
+
+    Raises:
+        InputError: there is no such file or function, it fails, or it returns something else.
+    """
+    build = _load(path, function)
+    made = build()
+    if isinstance(made, Subject):
+        return made
+    _built(made)
+    name = Path(path).stem.lower()
+    return Subject(
+        name=name,
+        title=name,
+        family="custom",
+        implementation=Implementation(
+            library=Path(path).name,
+            version="unknown",
+            torch=importlib.metadata.version("torch"),
+            spec=f"{Path(path).name}:{function}",
+            license="unknown",
+        ),
+        defaults=Defaults(
+            image_size=ImageSize(shorter=_SIDE, longer=_SIDE),
+            batch_size=1,
+            effective_batch_size=1,
+            epochs=1,
+            optimizer="sgd-momentum",
+            precision=Precision.FP32,
+            ema=False,
+            workers=0,
+            source="assumed: a file states no training defaults",
+        ),
+        size_rule=SizeRule.SQUARE,
+        classes=1,
+        build=lambda _: _built(build()),
+        fit_shapes=_FIT_SHAPES,
+        check_shapes=_CHECK_SHAPES,
+        basis=_BASIS,
+    )
+
+
+def _load(path: str, function: str) -> Callable[[], Any]:
+    file = Path(path)
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if not file.is_file() or spec is None or spec.loader is None:
+        raise InputError(f"there is no Python file {path}", hint="give the path of a file that defines a build function")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"{path} does not run: {error}", hint="run it with python first") from error
+    build = getattr(module, function, None)
+    if not callable(build):
+        raise InputError(f"{path} has no function {function!r}", hint=_PROTOCOL)
+    made: Callable[[], Any] = build
+    return made
+
+
+def _built(made: object) -> Built:
+    match made:
+        case nn.Module():
+            return Built(model=made.train(), step=_plain_step(made))
+        case (nn.Module() as model, step) if callable(step):
+            return Built(model=model.train(), step=step)
+        case _:
+            raise InputError(f"build() returned {type(made).__name__}", hint=_PROTOCOL)
+
+
+def _plain_step(model: nn.Module) -> Step:
+    def step(batch: int, height: int, width: int, boxes: int) -> torch.Tensor:  # noqa: ARG001 - images only
+        outputs = list(_floating(model(torch.randn(batch, 3, height, width))))
+        loss = outputs[0].mean()
+        for output in outputs[1:]:
+            loss = loss + output.mean()
+        return loss
+
+    return step
+
+
+def _floating(value: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401 - whatever a model returns
+    if isinstance(value, torch.Tensor):
+        if value.is_floating_point() and value.requires_grad:
+            yield value
+    elif isinstance(value, dict):
+        yield from _floating(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _floating(item)
