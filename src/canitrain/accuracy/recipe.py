@@ -1,0 +1,110 @@
+"""The recipe of a measured run, from what its row says and the implementation's defaults."""
+
+from __future__ import annotations
+
+import re
+
+from canitrain.core.accuracy import Measurement
+from canitrain.core.errors import InputError
+from canitrain.core.profile import ImageSize, ModelProfile, Precision, SizeRule
+from canitrain.core.recipe import Optimizer, Recipe
+
+_PRECISIONS = {
+    "fp32": Precision.FP32, "float32": Precision.FP32, "tf32": Precision.FP32, "single": Precision.FP32,
+    "amp": Precision.AMP, "mixed": Precision.AMP, "fp16": Precision.AMP, "float16": Precision.AMP,
+    "half": Precision.AMP, "bf16": Precision.AMP, "bfloat16": Precision.AMP, "16mixed": Precision.AMP,
+    "ampfp16": Precision.AMP, "ampbf16": Precision.AMP, "fp16amp": Precision.AMP, "bf16amp": Precision.AMP,
+    "automixedprecision": Precision.AMP, "mixedprecision": Precision.AMP,
+}  # fmt: skip
+"""How people write it. fp32 on Ampere and later means TF32 convolutions, so both are one."""
+
+_OPTIMIZERS = (
+    ("adamw", Optimizer.ADAMW),
+    ("adam", Optimizer.ADAM),
+    ("lamb", Optimizer.ADAM),
+    ("rmsprop", Optimizer.RMSPROP),
+    ("momentum", Optimizer.SGD_MOMENTUM),
+    ("nesterov", Optimizer.SGD_MOMENTUM),
+    ("lars", Optimizer.SGD_MOMENTUM),
+    ("lion", Optimizer.SGD_MOMENTUM),
+)
+"""Part of a name, first match wins; optimizers that are not modelled stand for one that keeps as much state."""
+
+_UNLIMITED_S = 1e9
+
+
+def recipe_of(measurement: Measurement, profile: ModelProfile) -> Recipe:
+    """The run that was measured: what the row says, else the implementation's defaults.
+
+    Raises:
+        InputError: an image size, a precision or an optimizer means nothing, or was not traced.
+    """
+    defaults = profile.defaults
+    images = measurement.batch_size * measurement.gpus
+    accumulates = defaults.effective_batch_size > defaults.batch_size
+    return Recipe(
+        precision=_precision(measurement, profile),
+        optimizer=_optimizer(measurement, profile),
+        image_size=_image_size(measurement, profile),
+        batch_size=measurement.batch_size,
+        effective_batch_size=max(defaults.effective_batch_size, images) if accumulates else images,
+        epochs=defaults.epochs,
+        workers=defaults.workers,
+        ema=defaults.ema,
+        gpus=measurement.gpus,
+        max_time_s=_UNLIMITED_S,
+        assume_idle=True,
+        validation=False,
+    )
+
+
+def _precision(measurement: Measurement, profile: ModelProfile) -> Precision:
+    if measurement.precision is None:
+        return profile.defaults.precision
+    known = _PRECISIONS.get(re.sub(r"[^a-z0-9]", "", measurement.precision.lower()))
+    if known is None:
+        raise InputError(
+            f"precision is {measurement.precision!r}",
+            hint="write fp32 or amp, or leave it empty",
+        )
+    if known not in profile.traces:
+        raise InputError(
+            f"{profile.name} was not traced in {known.value}",
+            hint=f"it was in {', '.join(precision.value for precision in profile.traces)}",
+        )
+    return known
+
+
+def _optimizer(measurement: Measurement, profile: ModelProfile) -> Optimizer:
+    """``SGD`` alone is the implementation's own, whose momentum nobody cares to mention."""
+    default = profile.defaults.optimizer
+    text = (measurement.optimizer or default).lower()
+    for part, optimizer in _OPTIMIZERS:
+        if part in text:
+            return optimizer
+    if "sgd" in text:
+        return Optimizer.SGD_MOMENTUM if "momentum" in default else Optimizer.SGD
+    raise InputError(
+        f"optimizer is {measurement.optimizer!r}",
+        hint=f"write one of {', '.join(optimizer.value for optimizer in Optimizer)}, or leave it empty",
+    )
+
+
+def _image_size(measurement: Measurement, profile: ModelProfile) -> ImageSize:
+    """``640``, ``800x1333``; one number is a square, or the shorter side with the default's ratio to the longer."""
+    default = profile.defaults.image_size
+    if measurement.image_size is None:
+        return default
+    match = re.fullmatch(r"\s*(\d{1,5})(?:\s*[xX*]\s*(\d{1,5}))?\s*", measurement.image_size)
+    if match is None or int(match[1]) == 0 or match[2] == "0":
+        raise InputError(
+            f"image_size is {measurement.image_size!r}",
+            hint="write it like 640 or 800x1333, or leave it empty",
+        )
+    first = int(match[1])
+    match profile.size_rule:
+        case SizeRule.SQUARE:
+            return ImageSize(shorter=first, longer=int(match[2] or first))
+        case SizeRule.SHORTER_SIDE:
+            second = int(match[2]) if match[2] else round(first * default.longer / default.shorter)
+            return ImageSize(shorter=min(first, second), longer=max(first, second))

@@ -1,0 +1,143 @@
+"""Predicted against measured, run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from canitrain.accuracy.groups import summarize
+from canitrain.core.accuracy import Accuracy, AccuracyRow, Figure, MemoryKind, Run, Skipped
+from canitrain.core.calibration import Calibration
+from canitrain.core.dataset import Dataset
+from canitrain.core.fact import Unknown
+from canitrain.core.feed import Feed, FeedRates
+from canitrain.core.hardware import Cpu, Driver, Hardware, Ram, Software, Storage
+from canitrain.core.interval import Interval, exactly
+from canitrain.core.report import GpuMemory
+from canitrain.estimate.gpu_memory import gpu_memory
+from canitrain.estimate.run_time import run_time
+from canitrain.estimate.shapes import memory_shape
+
+_ENDLESS_IMAGES_PER_S = 1e9
+
+
+def replay(
+    runs: Iterable[Run], dataset: Dataset, calibration: Calibration, *, skipped: tuple[Skipped, ...] = ()
+) -> Accuracy:
+    """Every memory and time figure of ``runs`` against its prediction, and summaries by family, GPU and memory kind.
+
+    Args:
+        runs: measurements with their profile, card and recipe.
+        dataset: whose images they trained on; decides padded sizes and boxes.
+        calibration: the coefficients under test.
+        skipped: lines that were left out already.
+
+    Known limitations: hosts of published runs are not known, so that the input pipeline is taken as fast enough.
+    """
+    rows: list[AccuracyRow] = []
+    left_out = list(skipped)
+    for run in runs:
+        measurement = run.measurement
+        if measurement.memory_bytes is not None and measurement.memory_kind is None:
+            left_out.append(Skipped(row=measurement.row, reason="memory_bytes without a memory_kind"))
+        found = tuple(_compare(run, dataset, calibration))
+        if not found and measurement.memory_bytes is None:
+            left_out.append(Skipped(row=measurement.row, reason="nothing was measured"))
+        rows.extend(found)
+    left_out.sort(key=lambda each: each.row)
+    return Accuracy(rows=tuple(rows), groups=summarize(tuple(rows)), skipped=tuple(left_out))
+
+
+def _compare(run: Run, dataset: Dataset, calibration: Calibration) -> Iterable[AccuracyRow]:
+    """Memory and time of one run, each where it was measured; images a second only where the step was not."""
+    measurement, profile, card, recipe = run.measurement, run.profile, run.card, run.recipe
+    if measurement.memory_bytes is not None and measurement.memory_kind is not None:
+        memory = gpu_memory(
+            profile,
+            recipe,
+            memory_shape(profile, recipe, dataset, measurement.batch_size),
+            card,
+            calibration.memory,
+            total_bytes=float(card.memory_bytes),
+            budget_bytes=float(card.memory_bytes),
+        )
+        yield AccuracyRow(
+            run=run,
+            figure=Figure.MEMORY_BYTES,
+            measured=measurement.memory_bytes,
+            predicted=_memory_figure(memory, measurement.memory_kind),
+            refused=memory.required_bytes.low > card.memory_bytes,
+        )
+    if measurement.step_s is None and measurement.images_per_s is None:
+        return
+    step_s = run_time(
+        profile, recipe, dataset, measurement.batch_size, card, _HOST, _ENDLESS_FEED, calibration.time
+    ).step_s
+    if measurement.step_s is not None:
+        yield AccuracyRow(run=run, figure=Figure.STEP_S, measured=measurement.step_s, predicted=step_s)
+    elif measurement.images_per_s is not None:
+        images = measurement.batch_size * measurement.gpus
+        rate = Interval(low=images / step_s.high, expected=images / step_s.expected, high=images / step_s.low)
+        yield AccuracyRow(run=run, figure=Figure.IMAGES_PER_S, measured=measurement.images_per_s, predicted=rate)
+
+
+def _memory_figure(memory: GpuMemory, kind: MemoryKind) -> Interval:
+    match kind:
+        case MemoryKind.ALLOCATED:
+            return memory.allocated_bytes
+        case MemoryKind.RESERVED:
+            return memory.reserved_bytes
+        case MemoryKind.DEVICE:
+            return memory.device_bytes
+
+
+_NOT_PUBLISHED = Unknown(reason="a published run does not say")
+_HOST = Hardware(
+    origin="published run",
+    cpu=Cpu(
+        model=_NOT_PUBLISHED,
+        architecture=_NOT_PUBLISHED,
+        physical_cores=_NOT_PUBLISHED,
+        logical_cores=_NOT_PUBLISHED,
+        usable_cores=_NOT_PUBLISHED,
+        base_hz=_NOT_PUBLISHED,
+        max_hz=_NOT_PUBLISHED,
+        vector_extensions=_NOT_PUBLISHED,
+    ),
+    ram=Ram(
+        total_bytes=_NOT_PUBLISHED,
+        available_bytes=_NOT_PUBLISHED,
+        usable_bytes=_NOT_PUBLISHED,
+        swap_bytes=_NOT_PUBLISHED,
+        shm_bytes=_NOT_PUBLISHED,
+    ),
+    storage=Storage(
+        path="",
+        kind=_NOT_PUBLISHED,
+        device=_NOT_PUBLISHED,
+        filesystem=_NOT_PUBLISHED,
+        total_bytes=_NOT_PUBLISHED,
+        free_bytes=_NOT_PUBLISHED,
+        free_inodes=_NOT_PUBLISHED,
+        writable=_NOT_PUBLISHED,
+    ),
+    gpus=_NOT_PUBLISHED,
+    software=Software(
+        python="",
+        os="",
+        torch=_NOT_PUBLISHED,
+        driver=Driver(version=_NOT_PUBLISHED, cuda_version=_NOT_PUBLISHED),
+    ),
+)
+_ENDLESS_RATES = FeedRates(
+    loader_images_per_s=exactly(_ENDLESS_IMAGES_PER_S), storage_images_per_s=exactly(_ENDLESS_IMAGES_PER_S)
+)
+_ENDLESS_FEED = Feed(
+    first=_ENDLESS_RATES,
+    later=_ENDLESS_RATES,
+    image_s=0.0,
+    validation_images_per_s=exactly(_ENDLESS_IMAGES_PER_S),
+    workers=1,
+    loading_cores=1.0,
+    overlaps=True,
+    cached_ratio=1.0,
+)

@@ -1,0 +1,123 @@
+"""``canitrain accuracy``: measured runs against their predictions."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from canitrain.accuracy import recipe_of, replay
+from canitrain.cli.exit_codes import ExitCode
+from canitrain.cli.output import answer, check_writable, tell
+from canitrain.core.accuracy import Accuracy, Grouping, Run, Skipped
+from canitrain.core.errors import InputError
+
+EXAMPLES = (
+    "canitrain accuracy --measurements runs.csv",
+    "canitrain accuracy --measurements runs.csv --json --max-median 8% --min-coverage 0.9",
+)
+
+
+def accuracy_command(
+    *,
+    measurements: Annotated[
+        Path, typer.Option("--measurements", metavar="FILE.csv", help="Measured runs, one a line.")
+    ],
+    dataset: Annotated[str, typer.Option("--dataset", help="Whose images they trained on.")] = "coco",
+    as_json: Annotated[bool, typer.Option("--json", help="Rows and groups as JSON.")] = False,
+    markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write the tables there.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE.svg", help="Draw predicted against measured there.")
+    ] = None,
+    max_median: Annotated[
+        str | None, typer.Option("--max-median", metavar="8%", help="Exit 1 where a median error is above it.")
+    ] = None,
+    min_coverage: Annotated[
+        str | None, typer.Option("--min-coverage", metavar="90%", help="Exit 1 where less is inside the intervals.")
+    ] = None,
+    skip_unknown: Annotated[
+        bool, typer.Option("--skip-unknown", help="Leave out models and GPUs that have no profile here.")
+    ] = False,
+) -> int:
+    """Replay measured runs: predicted, measured, error, and a summary by family, GPU and memory kind."""
+    bounds = (_ratio("--max-median", max_median), _ratio("--min-coverage", min_coverage))
+    for path in (markdown, plot):
+        if path is not None:
+            check_writable(path)
+    accuracy = _replay(measurements, dataset, skip_unknown=skip_unknown)
+    if markdown is not None:
+        from canitrain.render.accuracy_markdown import accuracy_markdown  # noqa: PLC0415
+
+        picture = plot.name if plot is not None else None
+        markdown.write_text(accuracy_markdown(accuracy, plot=picture), encoding="utf-8")
+    if plot is not None:
+        from canitrain.render.accuracy_plot import accuracy_plot  # noqa: PLC0415
+
+        plot.write_text(accuracy_plot(accuracy), encoding="utf-8")
+    if as_json:
+        from canitrain.render.accuracy_json import accuracy_json  # noqa: PLC0415
+
+        answer(accuracy_json(accuracy))
+    else:
+        from canitrain.render.accuracy_text import accuracy_text  # noqa: PLC0415
+
+        answer(accuracy_text(accuracy))
+    missed = _missed(accuracy, *bounds)
+    for message in missed:
+        tell(message)
+    return ExitCode.NO_GO if missed else ExitCode.FINE
+
+
+def _replay(path: Path, dataset: str, *, skip_unknown: bool) -> Accuracy:
+    """Read, resolve and replay.
+
+    Raises:
+        InputError: the file, a model, a GPU or a field is wrong.
+    """
+    from canitrain import catalog  # noqa: PLC0415
+    from canitrain.catalog.measurements import load_measurements  # noqa: PLC0415
+
+    # A profile takes milliseconds to decode, and a file names each many times.
+    load_model, find_card = functools.cache(catalog.load_model), functools.cache(catalog.find_card)
+    runs, skipped = [], []
+    for measurement in load_measurements(path):
+        try:
+            profile = load_model(measurement.model)
+            card, recipe = find_card(measurement.gpu), recipe_of(measurement, profile)
+        except InputError as error:
+            if not skip_unknown:
+                raise InputError(f"{path} row {measurement.row}: {error.message}", hint=error.hint) from None
+            skipped.append(Skipped(row=measurement.row, reason=error.message))
+        else:
+            runs.append(Run(measurement=measurement, profile=profile, card=card, recipe=recipe))
+    return replay(runs, catalog.load_dataset(dataset), catalog.load_calibration(), skipped=tuple(skipped))
+
+
+def _ratio(option: str, text: str | None) -> float | None:
+    """``8%`` or ``0.08``."""
+    if text is None:
+        return None
+    number = text.strip().removesuffix("%")
+    try:
+        ratio = float(number) / (100 if number != text.strip() else 1)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= 1:
+        raise InputError(f"{option} is {text!r}", hint="write it like 8% or 0.08")
+    return ratio
+
+
+def _missed(accuracy: Accuracy, max_median: float | None, min_coverage: float | None) -> tuple[str, ...]:
+    """What was asked for and is not so, for memory and for time, over all rows."""
+    found = []
+    if not accuracy.rows and (max_median is not None or min_coverage is not None):
+        found.append("missed: no row could be compared")
+    for group in (group for group in accuracy.groups if group.by is Grouping.ALL):
+        name = group.quantity.value
+        if max_median is not None and group.median_error > max_median:
+            found.append(f"missed: median error of {name} is {group.median_error:.1%}, above {max_median:.1%}")
+        if min_coverage is not None and group.coverage < min_coverage:
+            found.append(f"missed: coverage of {name} is {group.coverage:.1%}, below {min_coverage:.1%}")
+    return tuple(found)

@@ -1,0 +1,136 @@
+"""Measured runs, and how far the predictions are from them."""
+
+from __future__ import annotations
+
+import enum
+
+from msgspec import Struct
+
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.interval import Interval
+from canitrain.core.profile import ModelProfile
+from canitrain.core.recipe import Recipe
+
+
+class MemoryKind(enum.Enum):
+    """Which of a GPU's memory figures was read (DESIGN 3.1)."""
+
+    ALLOCATED = "allocated"
+    """``torch.cuda.max_memory_allocated``."""
+    RESERVED = "reserved"
+    """``torch.cuda.max_memory_reserved``."""
+    DEVICE = "device"
+    """``nvidia-smi``, DCGM or NVML."""
+
+
+class Figure(enum.Enum):
+    """The column of the measurements that a row compares."""
+
+    MEMORY_BYTES = "memory_bytes"
+    STEP_S = "step_s"
+    IMAGES_PER_S = "images_per_s"
+
+
+class Measurement(Struct, frozen=True, kw_only=True):
+    """One line of a measurements CSV (DESIGN section 5); ``None`` where a field is empty."""
+
+    row: int
+    """Line of the file, the header being 1."""
+    model: str
+    image_size: str | None
+    batch_size: int
+    """Images a GPU and step."""
+    gpus: int
+    gpu: str
+    precision: str | None
+    optimizer: str | None
+    memory_kind: MemoryKind | None
+    memory_bytes: float | None
+    step_s: float | None
+    images_per_s: float | None
+    """Over all GPUs."""
+    source: str | None
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """A measurement whose model and card were found, and how it trained."""
+
+    measurement: Measurement
+    profile: ModelProfile
+    card: GpuSpec
+    recipe: Recipe
+
+
+class AccuracyRow(Struct, frozen=True, kw_only=True):
+    """One figure of one run: measured against predicted, both in the unit of ``figure``."""
+
+    run: Run
+    figure: Figure
+    measured: float
+    predicted: Interval
+    refused: bool = False
+    """Memory only: the estimate would have called this run, which ran, impossible on its card."""
+
+    @property
+    def error(self) -> float:
+        """``predicted / measured - 1``."""
+        return self.predicted.expected / self.measured - 1
+
+    @property
+    def covered(self) -> bool:
+        """Whether the measured value lies in the predicted interval."""
+        return self.predicted.low <= self.measured <= self.predicted.high
+
+
+class Grouping(enum.Enum):
+    """What the rows of a group share."""
+
+    ALL = "all"
+    FAMILY = "family"
+    GPU = "gpu"
+    MEMORY_KIND = "memory_kind"
+
+
+class Quantity(enum.Enum):
+    """Memory and time are never averaged together."""
+
+    MEMORY = "memory"
+    TIME = "time"
+
+
+class AccuracyGroup(Struct, frozen=True, kw_only=True):
+    """Errors of a group of rows, all ratios: 0.05 is 5 %."""
+
+    quantity: Quantity
+    by: Grouping
+    name: str
+    rows: int
+    median_error: float
+    """Of absolute errors."""
+    p95_error: float
+    """95th percentile of absolute errors."""
+    bias: float
+    """Median of signed errors; positive predicts too much."""
+    coverage: float
+    """Share of rows whose interval holds the measured value."""
+    out_of_memory: float | None
+    """Memory only: share of runs that need more than expected, which an expected value used as a cap would break."""
+    out_of_memory_high: float | None
+    """The same for the upper end of the interval, which is what a verdict rests on."""
+    refused: float | None
+    """Memory only: share of runs, all of which ran, that ``required`` calls impossible."""
+
+
+class Skipped(Struct, frozen=True, kw_only=True):
+    """A line that could not be compared."""
+
+    row: int
+    reason: str
+
+
+class Accuracy(Struct, frozen=True, kw_only=True):
+    """All comparisons and their summaries."""
+
+    rows: tuple[AccuracyRow, ...]
+    groups: tuple[AccuracyGroup, ...]
+    skipped: tuple[Skipped, ...] = ()

@@ -1,0 +1,83 @@
+"""An accuracy as text: a summary a group, and the rows that are farthest off."""
+
+from __future__ import annotations
+
+from canitrain.core.accuracy import Accuracy, AccuracyGroup, AccuracyRow, Figure, Grouping, MemoryKind
+from canitrain.core.units import format_bytes, format_duration
+
+_WORST_ROWS = 5
+_NAME_COLUMNS = 30
+_SHOWN_SKIPS = 3
+
+
+def accuracy_text(accuracy: Accuracy) -> str:
+    """For a terminal of 80 columns, without colour; ends in a newline."""
+    lines = [f"{len(accuracy.rows)} figures of {len({row.run.measurement.row for row in accuracy.rows})} measured runs"]
+    if accuracy.groups:
+        lines += ["", _head(), *(_group_line(group) for group in accuracy.groups)]
+        lines += ["", "bias: median of predicted / measured - 1.  covered: measured lies in the interval."]
+        lines += ["over: runs that need more than the interval's upper end."]
+    worst = sorted(accuracy.rows, key=lambda row: -abs(row.error))[:_WORST_ROWS]
+    if worst:
+        lines += ["", "farthest off"]
+        lines += [_row_line(row) for row in worst]
+    if accuracy.skipped:
+        shown = "; ".join(f"row {each.row}: {each.reason}" for each in accuracy.skipped[:_SHOWN_SKIPS])
+        more = ", ..." if len(accuracy.skipped) > _SHOWN_SKIPS else ""
+        lines += ["", f"{len(accuracy.skipped)} left out: {shown}{more}"]
+    return "\n".join(lines) + "\n"
+
+
+def group_label(group: AccuracyGroup) -> str:
+    """``memory, all`` or ``  yolov5``."""
+    return f"{group.quantity.value}, all" if group.by is Grouping.ALL else f"  {group.name}"
+
+
+def percent(ratio: float | None) -> str:
+    """``3.1 %``; a dash where it does not apply."""
+    return "-" if ratio is None else f"{ratio * 100:.1f} %"
+
+
+def amount(row: AccuracyRow, value: float) -> str:
+    """``value`` in the row's unit."""
+    match row.figure:
+        case Figure.MEMORY_BYTES:
+            return format_bytes(value)
+        case Figure.STEP_S:
+            return format_duration(value)
+        case Figure.IMAGES_PER_S:
+            return f"{value:.4g} img/s"
+
+
+def figure_name(row: AccuracyRow) -> str:
+    """``allocated``, ``reserved``, ``device``, ``step`` or ``images/s``."""
+    kind = row.run.measurement.memory_kind
+    match row.figure:
+        case Figure.MEMORY_BYTES:
+            return (kind or MemoryKind.DEVICE).value
+        case Figure.STEP_S:
+            return "step"
+        case Figure.IMAGES_PER_S:
+            return "images/s"
+
+
+def _head() -> str:
+    return f"{'':{_NAME_COLUMNS}}{'rows':>6}{'median':>9}{'p95':>9}{'bias':>9}{'covered':>9}{'over':>8}"
+
+
+def _group_line(group: AccuracyGroup) -> str:
+    return (
+        f"{group_label(group)[: _NAME_COLUMNS - 1]:{_NAME_COLUMNS}}{group.rows:>6}{percent(group.median_error):>9}"
+        f"{percent(group.p95_error):>9}{percent(group.bias):>9}{percent(group.coverage):>9}"
+        f"{percent(group.out_of_memory_high):>8}"
+    )
+
+
+def _row_line(row: AccuracyRow) -> str:
+    run = row.run.measurement
+    what = f"{run.model} {run.image_size or ''} batch {run.batch_size}, {run.gpu}"
+    change = f"{row.error * 100:+.0f} %"
+    return (
+        f"  {run.row:>4}  {what[:38]:38} {figure_name(row):>9} {change:>7}  {amount(row, row.predicted.expected)}"
+        f" for {amount(row, row.measured)}"
+    )
