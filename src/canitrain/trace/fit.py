@@ -13,7 +13,7 @@ from canitrain.trace.subject import Shape
 _ITERATIONS = 200
 _NEGLIGIBLE = 1e-12
 """Terms below this share of a value are rounding."""
-_SIGNIFICANT_DIGITS = 9
+_SIGNIFICANT_DIGITS = 7
 
 Array = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ class Fitter:
 
 
 def tidy(value: float) -> float:
-    """``value`` with nine significant digits, or the whole number that it is next to."""
+    """``value`` with seven significant digits, or the whole number that it is next to."""
     nearest = round(value)
     if nearest and abs(value - nearest) <= 1e-9 * abs(nearest):
         return float(nearest)

@@ -60,11 +60,14 @@ class StageTracker:
     """Follows the model's modules through one forward pass, and autograd's nodes back to them."""
 
     def __init__(self, model: nn.Module, stages: tuple[str, ...]) -> None:
-        """Divide ``model`` by ``stages``, module paths; a module belongs to the longest that is a prefix of its own."""
+        """Divide ``model`` by ``stages``; a module belongs to the longest path that is a prefix of its own.
+
+        A stage is a module path, or several joined by ``+`` (``model.1+model.2``).
+        """
         self.names = (INPUT, *(stage or "model" for stage in stages), LOSS)
         self.current = 0
         self._model = model
-        self._by_path = {stage: number for number, stage in enumerate(stages, start=1)}
+        self._by_path = {path: number for number, stage in enumerate(stages, start=1) for path in stage.split("+")}
         self._stack: list[int] = []
         self._nodes: list[int] = [0]
         self._owners: list[int] = [0]

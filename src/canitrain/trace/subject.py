@@ -31,7 +31,8 @@ class Built:
     """In train mode, parameters frozen (``requires_grad``) as the reference script freezes them."""
     step: Step
     stages: tuple[str, ...] = ()
-    """Module path prefixes in execution order; empty: the tracer divides the module tree itself.
+    """Module path prefixes in execution order, or several of them joined by ``+``; empty: the tracer divides the module
+    tree itself.
 
     What runs before the first of them belongs to a stage ``input``, what runs after the model to ``loss``, what runs in
     between to the stage that ran last.

@@ -29,7 +29,7 @@ def _trace(trace: dict[str, Any]) -> str:
     lines = []
     for key, value in trace.items():
         if key in _ROWS:
-            rows = ",\n".join(f"      {json.dumps(row, separators=(', ', ':'))}" for row in value)
+            rows = ",\n".join(f"      {json.dumps(row, separators=(',', ':'))}" for row in value)
             lines.append(f"    {json.dumps(key)}: [\n{rows}\n    ]")
         else:
             lines.append(f"    {json.dumps(key)}: {json.dumps(value)}")

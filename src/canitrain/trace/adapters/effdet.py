@@ -63,8 +63,8 @@ def subject(name: str) -> Subject:
         classes=CLASSES,
         build=lambda _precision: build(name, side),
         basis=BASIS,
-        fit_shapes=((1, 256, 256, 8), (2, 256, 256, 8), (1, 512, 512, 8), (2, 768, 512, 8), (3, 768, 256, 8)),
-        check_shapes=checks(side),
+        fit_shapes=fit_shapes(2**coarsest_level),
+        check_shapes=check_shapes(2**coarsest_level, side),
         meta=True,
         gradients_until_backward=True,
         notes=(
@@ -75,9 +75,15 @@ def subject(name: str) -> Subject:
     )
 
 
-def checks(side: int) -> tuple[Shape, ...]:
+def fit_shapes(divisor: int) -> tuple[Shape, ...]:
+    """Shapes that tell the terms of ``BASIS`` apart; the boxes do not matter."""
+    one, two, three = 2 * divisor, 4 * divisor, 6 * divisor
+    return ((1, one, one, 8), (2, one, one, 8), (1, two, two, 8), (2, three, two, 8), (3, three, one, 8))
+
+
+def check_shapes(divisor: int, side: int) -> tuple[Shape, ...]:
     """Shapes that are not fitted, the last at the model's own size."""
-    return ((4, 512, 256, 8), (1, 768, 1024, 8), (2, side, side, 8))
+    return ((4, 4 * divisor, 2 * divisor, 8), (1, 6 * divisor, 8 * divisor, 8), (2, side, side, 8))
 
 
 def build(name: str, side: int) -> Built:
@@ -117,8 +123,7 @@ def loaded(batch: int, height: int, width: int, levels: range) -> tuple[torch.Te
 
 
 def stages(model: Any) -> tuple[str, ...]:  # noqa: ANN401 - the library's model is untyped
-    """Stem, backbone blocks, resampling and cells of the BiFPN, the two heads."""
-    net = model.model
-    blocks = [f"model.backbone.blocks.{index}" for index in range(len(net.backbone.blocks))]
-    cells = [f"model.fpn.cell.{index}" for index in range(len(net.fpn.cell))]
-    return ("model.backbone.conv_stem", *blocks, "model.fpn.resample", *cells, "model.class_net", "model.box_net")
+    """The backbone's blocks (the stem with the first), resampling and cells of the BiFPN, the two heads."""
+    first, *blocks = [f"model.backbone.blocks.{index}" for index in range(len(model.model.backbone.blocks))]
+    stem = f"model.backbone.conv_stem+model.backbone.bn1+{first}"
+    return (stem, *blocks, "model.fpn.resample", "model.fpn.cell", "model.class_net", "model.box_net")

@@ -128,10 +128,18 @@ def targets(batch: int, boxes: int) -> torch.Tensor:
 
 
 def stages(model: Any) -> tuple[str, ...]:  # noqa: ANN401 - the library's model is untyped
-    """One stage a layer of the model's list; layers without parameters count with the one before."""
-    return tuple(f"model.{index}" for index, layer in enumerate(model.model) if any(True for _ in layer.parameters()))
+    """A convolution between pyramid levels with the C3 after it; the other layers that have parameters alone."""
+    found: list[list[str]] = []
+    for index, layer in enumerate(model.model):
+        path, follows = f"model.{index}", bool(found) and len(found[-1]) == 1
+        if type(layer).__name__ == "C3" and follows:
+            found[-1].append(path)
+        elif any(True for _ in layer.parameters()):
+            found.append([path])
+    return tuple("+".join(paths) for paths in found)
 
 
 def backbone(model: Any) -> tuple[str, ...]:  # noqa: ANN401 - the library's model is untyped
-    """The layers that ``train.py --freeze 10`` (12 for the P6 models) freezes: all up to the SPPF."""
-    return tuple(f"model.{index}" for index in range(len(model.yaml["backbone"])))
+    """The stages that ``train.py --freeze 10`` (12 for the P6 models) freezes: all up to the SPPF."""
+    count = len(model.yaml["backbone"])
+    return tuple(stage for stage in stages(model) if int(stage.rpartition(".")[2]) < count)
