@@ -11,8 +11,8 @@ from canitrain.core.profile import ModelProfile
 from canitrain.core.question import Estimator, Question, RunEstimate
 from canitrain.core.recipe import Recipe
 from canitrain.core.report import EvidenceSummary, ModelSummary, Reason, Recommendation, Report, Resource
-from canitrain.core.version import VERSION
 from canitrain.core.target import CpuTarget, NoTarget
+from canitrain.core.version import VERSION
 from canitrain.estimate.whole_run import evidence, loader_warnings, stages, whole_run
 from canitrain.verdict.advice import advise
 from canitrain.verdict.cards import suitable_cards
@@ -123,4 +123,5 @@ def _summary(profile: ModelProfile) -> ModelSummary:
         parameters=profile.parameters,
         trainable_parameters=profile.trainable_parameters,
         classes=profile.classes,
+        defaults_source=profile.defaults.source,
     )

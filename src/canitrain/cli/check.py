@@ -8,7 +8,7 @@ from canitrain.check import check
 from canitrain.cli import check_options as options
 from canitrain.cli.dataset import DatasetOptions, find_dataset
 from canitrain.cli.machine import MachineOptions, find_machine
-from canitrain.cli.output import answer, check_writable, terminal_columns, wants_color
+from canitrain.cli.output import answer, check_writable, tell, terminal_columns, wants_color
 from canitrain.cli.recipe import PrecisionChoice, RecipeOptions, decide_recipe
 from canitrain.cli.verdict_code import exit_code
 from canitrain.core.hardware import Hardware
@@ -96,6 +96,8 @@ def check_command(
     wanted = Format.JSON if as_json else output_format
     if output is not None:
         output.write_text(render(report, wanted, explain=explain), encoding="utf-8")
+        if not quiet:
+            tell(f"{report.verdict.status.value}: the report is in {output}")
     elif not quiet:
         answer(render(report, wanted, columns=terminal_columns(), color=wants_color(), explain=explain))
     return exit_code(report.verdict.status, fail_on, exit_zero=exit_zero)
@@ -110,12 +112,13 @@ def _load_model(name: str) -> ModelProfile:
 def _check(
     machine: Hardware, profile: ModelProfile, images_asked: DatasetOptions, recipe_asked: RecipeOptions
 ) -> Report:
-    """The report; where the machine does not do, with the catalog's cards that would."""
+    """The report; where the machine has no GPU or does not do, with the catalog's cards that would."""
     from canitrain.catalog import load_calibration, load_cards  # noqa: PLC0415
 
     dataset, recipe = find_dataset(images_asked), decide_recipe(recipe_asked, profile, machine)
     calibration = load_calibration()
     report = check(machine, profile, dataset, recipe, calibration)
-    if report.verdict.status is Status.GO:
+    on_gpu = report.memory is not None and report.memory.gpu is not None
+    if report.verdict.status is Status.GO and on_gpu:
         return report
     return check(machine, profile, dataset, recipe, calibration, load_cards())

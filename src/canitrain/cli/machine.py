@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown
-from canitrain.core.hardware import Hardware, StorageKind
+from canitrain.core.hardware import DESCRIBED, Hardware, StorageKind
 from canitrain.core.units import parse_bytes
 
 SOURCE = "command line"
@@ -70,4 +70,4 @@ def _with_gpus(machine: Hardware, text: str) -> Hardware:
         raise InputError(f"{text!r} names no GPU", hint='write it like --gpu "2x RTX 3060"; all names: canitrain gpus')
     not_asked = Unknown(reason="the GPU was described, not probed")
     software = replace(machine.software, torch=not_asked)
-    return replace(machine, origin="described", gpus=Known(value=gpus, source=SOURCE), software=software)
+    return replace(machine, origin=DESCRIBED, gpus=Known(value=gpus, source=SOURCE), software=software)

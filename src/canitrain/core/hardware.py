@@ -11,6 +11,10 @@ from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import GpuSpec
 
 
+THIS_MACHINE, DESCRIBED = "this machine", "described"
+"""Values of ``Hardware.origin`` besides a file's name."""
+
+
 class StorageKind(enum.Enum):
     """What the data directory lies on."""
 

@@ -87,6 +87,8 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     parameters: int
     trainable_parameters: int
     classes: int
+    defaults_source: str = ""
+    """Which script and file the implementation's own training defaults are from."""
 
 
 class Part(Struct, frozen=True, kw_only=True):

@@ -76,5 +76,7 @@ def format_duration(duration_s: float) -> str:
     for limit_s, unit_s, suffix in steps:
         if duration_s >= limit_s:
             value = duration_s / unit_s
+            if unit_s > 1 and abs(value - round(value)) < 1e-9:  # noqa: PLR2004  # 7 days, not 7.0
+                return f"{value:.0f} {suffix}"
             return f"{value:.0f} {suffix}" if value >= 9.95 else f"{value:.{2 if suffix == 's' else 1}f} {suffix}"
     return f"{duration_s * 1000:.1f} ms"

@@ -48,7 +48,7 @@ def evidence(question: Question, calibration: Calibration) -> EvidenceSummary:
     profile, target = question.profile, question.target
     if isinstance(target, CpuTarget):
         library = f"{profile.implementation.library} {profile.implementation.version}"
-        detail = f"live tensors traced from {library}; processes from {calibration.host.process.main_bytes.source}"
+        detail = f"live tensors traced from {library}, resident memory of processes as measured"
         return EvidenceSummary(
             memory=Evidence(level=EvidenceLevel.GENERATION, detail=detail),
             time=time_evidence(profile, target.cpu, calibration.time),

@@ -22,10 +22,8 @@ def render_github(report: Report, *, explain: bool = False) -> str:
 def _annotations(report: Report) -> Iterator[str]:
     status = report.verdict.status
     yield _command(_level(status), f"canitrain: {STATUS[status]}", headline.answer(report))
-    told = headline.deciding_reason(report)
-    for reason in report.verdict.reasons:
-        if reason.status is not Status.GO and reason.message != told:
-            yield _of_reason(reason)
+    for reason in headline.other_reasons(report):
+        yield _of_reason(reason)
     for warning in report.warnings:
         yield _command("warning", "canitrain", warning)
 

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Gpu
-from canitrain.core.report import Report, Status
+from canitrain.core.report import Reason, Report, Resource, Status
 from canitrain.core.units import format_bytes
 from canitrain.render.figures import duration_interval
 from canitrain.render.words import CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
@@ -21,11 +21,32 @@ def answer(report: Report) -> str:
         case Status.TIGHT:
             return f"{title} trains on {device}, but only just: {deciding_reason(report)}"
         case Status.NO_GO:
-            return f"{title} will not do on {device}: {deciding_reason(report)}"
+            return f"{title} {_CANNOT[_deciding_resource(report)]} on {device}: {deciding_reason(report)}"
         case Status.UNKNOWN:
             return f"Cannot tell whether {title} trains on {device}: {deciding_reason(report)}"
         case _:
             assert_never(status)
+
+
+_CANNOT = {
+    Resource.GPU_MEMORY: "does not fit",
+    Resource.RAM: "does not fit",
+    Resource.SHM: "does not fit",
+    Resource.DISK: "does not fit",
+    Resource.TIME: "takes too long",
+    Resource.SOFTWARE: "cannot train",
+    Resource.HARDWARE: "cannot train",
+}
+
+
+def other_reasons(report: Report) -> tuple[Reason, ...]:
+    """The findings that are no go and that the answer does not already tell."""
+    told = deciding_reason(report)
+    return tuple(
+        reason
+        for reason in report.verdict.reasons
+        if reason.status is not Status.GO and not (reason.message == told and reason.status is report.verdict.status)
+    )
 
 
 def deciding_reason(report: Report) -> str:
@@ -36,13 +57,18 @@ def deciding_reason(report: Report) -> str:
     return "no reason was recorded"
 
 
+def _deciding_resource(report: Report) -> Resource:
+    deciding = [reason.resource for reason in report.verdict.reasons if reason.status is report.verdict.status]
+    return deciding[0] if deciding else Resource.HARDWARE
+
+
 def run_line(report: Report) -> str:
     """Batch, precision, epochs, images, size, optimizer and workers of the run that the figures speak of."""
     recipe, chosen = report.recipe, report.recommendation
     batch = "no batch fits" if report.batch_size is None else f"batch {report.batch_size}"
     if recipe.gpus > 1:
         batch += f" on each of {recipe.gpus} GPUs"
-    if chosen.accumulation_steps > 1:
+    if chosen.accumulation_steps > 1 and report.batch_size == chosen.batch_size:
         batch += f" x {chosen.accumulation_steps} accumulated"
     parts = [
         batch,
@@ -50,7 +76,7 @@ def run_line(report: Report) -> str:
         f"{recipe.epochs:,} epochs of {report.dataset.images:,} images",
         f"at {image_size(recipe.image_size)}",
         OPTIMIZER[recipe.optimizer],
-        f"{chosen.workers} loader worker{'s' * (chosen.workers != 1)}",
+        _counted(chosen.workers, "loader worker"),
         CACHE[recipe.cache],
     ]
     return ", ".join(parts)
@@ -61,7 +87,7 @@ def machine_line(report: Report) -> str:
     machine = report.hardware
     usable, logical = machine.cpu.usable_cores, machine.cpu.logical_cores
     if isinstance(usable, Known):
-        cores = f"{usable.value:g} usable core{'s' * (usable.value != 1)}"
+        cores = _counted(usable.value, "usable core")
         if isinstance(logical, Known) and logical.value > usable.value:
             cores = f"{usable.value:g} of {logical.value} cores usable"
     else:
@@ -85,13 +111,18 @@ def defaults_line(report: Report) -> str:
         "image_size": image_size(recipe.image_size),
         "optimizer": OPTIMIZER[recipe.optimizer],
         "precision": PRECISION[recipe.precision],
-        "workers": f"{recipe.workers} workers",
+        "workers": _counted(recipe.workers, "worker"),
     }
     defaults = [text for name, text in values.items() if name not in recipe.given]
-    own = f"{', '.join(defaults)} from {report.model.implementation.library}" if defaults else ""
+    source = report.model.defaults_source or report.model.implementation.library
+    own = f"{', '.join(defaults)} ({source})" if defaults else ""
     given = [name.replace("_", " ") for name in recipe.given]
     yours = f"given: {', '.join(given)}" if given else ""
     return "; ".join(text for text in (own, yours) if text)
+
+
+def _counted(count: float, noun: str) -> str:
+    return f"{count:g} {noun}" if count == 1 else f"{count:g} {noun}s"
 
 
 def _run_in(report: Report) -> str:

@@ -7,6 +7,7 @@ from html import escape
 from canitrain.core.report import Report, Status
 from canitrain.core.units import format_bytes
 from canitrain.render import headline
+from canitrain.render.figures import percent
 from canitrain.render.needs import Need, needs
 from canitrain.render.page_style import STYLE
 from canitrain.render.tables import (
@@ -17,7 +18,6 @@ from canitrain.render.tables import (
     parts_table,
     time_table,
 )
-from canitrain.render.figures import percent
 from canitrain.render.words import EVIDENCE, STATUS
 
 _STATUS_WORDS = {word: status for status, word in STATUS.items()}
@@ -43,9 +43,7 @@ def render_html(report: Report) -> str:
 def _answer(report: Report) -> str:
     status = report.verdict.status
     reasons = "".join(
-        f"<li>{_badge(reason.status)} {escape(reason.message)}</li>"
-        for reason in report.verdict.reasons
-        if reason.status is not Status.GO
+        f"<li>{_badge(reason.status)} {escape(reason.message)}</li>" for reason in headline.other_reasons(report)
     )
     listed = f"<ul>{reasons}</ul>" if reasons else ""
     return f'<header class="{status.value}">{_badge(status)}<h1>{escape(headline.answer(report))}</h1>{listed}</header>'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from canitrain.core.report import Report, Status
+from canitrain.core.report import Report
 from canitrain.render import headline
 from canitrain.render.tables import Table, all_tables
 from canitrain.render.words import EVIDENCE, STATUS
@@ -14,11 +14,7 @@ def render_markdown(report: Report, *, explain: bool = False) -> str:
     """The report in GitHub's Markdown: the answer as heading, then tables."""
     status = report.verdict.status
     sections = [f"## {STATUS[status]}: {escape(headline.answer(report))}"]
-    others = [
-        f"- **{STATUS[reason.status]}** {escape(reason.message)}"
-        for reason in report.verdict.reasons
-        if reason.status is not Status.GO
-    ]
+    others = [f"- **{STATUS[reason.status]}** {escape(reason.message)}" for reason in headline.other_reasons(report)]
     asked = [
         f"- Machine: {escape(headline.machine_line(report))}",
         f"- Run: {escape(headline.run_line(report))}",

@@ -6,9 +6,12 @@ from msgspec import Struct
 
 from canitrain.core.report import Report, Time
 from canitrain.core.units import format_bytes, format_duration
+from canitrain.render.batch_table import shown_batches
 from canitrain.render.figures import bytes_interval, duration_interval, images_per_s, parts_that_add_up, percent
 from canitrain.render.needs import needs
 from canitrain.render.words import BOTTLENECK, STATUS
+
+MOST_BATCHES = 10
 
 
 class Table(Struct, frozen=True, kw_only=True):
@@ -43,12 +46,15 @@ def time_table(time: Time) -> Table:
         ("whole run", duration_interval(time.total_s)),
         ("throughput", f"{images_per_s(time.images_per_s)} images/s"),
         ("waits for", BOTTLENECK[time.bottleneck]),
-        ("a step's compute", format_duration(parts.compute_s)),
-        ("its kernel launches", format_duration(parts.launches_s)),
-        ("its image loading", format_duration(parts.loader_s)),
-        ("its disk reads", format_duration(parts.storage_s)),
-        ("its gradient exchange", format_duration(parts.communication_s)),
     ]
+    named = {
+        "a step's compute": parts.compute_s,
+        "its kernel launches": parts.launches_s,
+        "its image loading": parts.loader_s,
+        "its disk reads": parts.storage_s,
+        "its gradient exchange": parts.communication_s,
+    }
+    rows += [(name, format_duration(part_s)) for name, part_s in named.items() if part_s > 0]
     if time.energy_kwh is not None:
         rows.append(("energy of the GPUs", f"{time.energy_kwh:.1f} kWh"))
     if time.cost is not None:
@@ -67,7 +73,7 @@ def batches_table(report: Report) -> Table:
             images_per_s(row.images_per_s),
             STATUS[row.status],
         )
-        for row in report.batches
+        for row in shown_batches(report, MOST_BATCHES)
     )
     return Table(title="Batch sizes", head=("batch", memory, "step", "images/s", "verdict"), rows=rows)
 

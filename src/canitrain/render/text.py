@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from canitrain.core.evidence import Evidence
-from canitrain.core.report import Report, Status, Time
+from canitrain.core.report import Report, Time
 from canitrain.core.units import format_bytes, format_duration
 from canitrain.render import headline
 from canitrain.render.batch_table import batch_lines
@@ -43,10 +43,7 @@ def render_text(report: Report, *, columns: int = 80, color: bool = False, expla
 def _answer(report: Report, width: int) -> list[Line]:
     status = report.verdict.status
     lines = labelled(STATUS[status], headline.answer(report), columns=width, indent=INDENT, tone=STATUS_TONE[status])
-    told = headline.deciding_reason(report)
-    for reason in report.verdict.reasons:
-        if reason.status is Status.GO or (reason.message == told and status is not Status.GO):
-            continue
+    for reason in headline.other_reasons(report):
         tone = STATUS_TONE[reason.status]
         lines += labelled(f"  {STATUS[reason.status].lower()}", reason.message, columns=width, indent=INDENT, tone=tone)
     return lines
@@ -90,7 +87,7 @@ def _time(report: Report, width: int) -> list[Line]:
         "Epoch": epoch,
     }
     if time.energy_kwh is not None:
-        rows["Energy"] = f"about {time.energy_kwh:.1f} kWh"
+        rows["Energy"] = f"about {time.energy_kwh:.1f} kWh for the GPUs"
     if time.cost is not None:
         rows["Cost"] = f"about {time.cost:,.2f} in the currency of --price-per-hour"
     return [line for label, text in rows.items() for line in labelled(label, text, columns=width, indent=INDENT)]
@@ -122,11 +119,12 @@ def _cards(report: Report) -> list[Line]:
     if not report.cards:
         return []
     name_columns = max(len(card.name) for card in report.cards)
-    lines: list[Line] = []
+    head = f"{'one of these, idle'.ljust(name_columns)}  batch     memory  whole run"
+    lines: list[Line] = labelled("Would do", head, columns=INDENT + len(head), indent=INDENT)
     for card in report.cards:
-        label = "" if lines else "Would do"
+        label = ""
         text = (
-            f"{card.name.ljust(name_columns)}  batch {card.batch_size:<4}{format_bytes(card.device_bytes):>9}"
+            f"{card.name.ljust(name_columns)}  {card.batch_size:>5}  {format_bytes(card.device_bytes):>9}"
             f"  {format_duration(card.total_s):>9}  "
         )
         lines.append(

@@ -33,7 +33,7 @@ BOTTLENECK = {
 EVIDENCE = {
     EvidenceLevel.MEASURED_HERE: "measured here",
     EvidenceLevel.CALIBRATED: "calibrated",
-    EvidenceLevel.GENERATION: "from related cards",
+    EvidenceLevel.GENERATION: "from related hardware",
     EvidenceLevel.DATASHEET: "from the datasheet",
 }
 

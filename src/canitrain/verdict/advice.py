@@ -24,6 +24,8 @@ LEAST_SAVING = 0.05
 LEAST_SPEEDUP = 1.08
 """Ratio of run times that a change must reach to be worth a line; a judgement of ours."""
 _SMALLER_SIZE = 0.8
+MORE_CORES = 4
+"""Times as many cores as now: the next larger machine that one can usually get."""
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -101,6 +103,20 @@ def _workers(question: Question) -> Iterator[Change]:
         yield _change(question, f"--workers {fewer}", workers=fewer)
 
 
+def _cores(question: Question) -> Iterator[Change]:
+    """More cores for the loader, only where a GPU waits for it."""
+    cores = value_or_none(question.hardware.cpu.usable_cores)
+    if cores is None or not isinstance(question.target, GpuTarget):
+        return
+    more = MORE_CORES * max(1, int(cores))
+    cpu = replace(question.hardware.cpu, usable_cores=Known(value=float(more), source="advice"))
+    recipe = replace(question.recipe, workers=max(question.recipe.workers, more // question.recipe.gpus))
+    yield Change(
+        option=f"{more} CPU cores with --workers {recipe.workers}",
+        question=replace(question, hardware=replace(question.hardware, cpu=cpu), recipe=recipe),
+    )
+
+
 def _cache(question: Question) -> Iterator[Change]:
     if question.recipe.cache is CacheMode.NONE:
         yield _change(question, "--cache ram", cache=CacheMode.RAM)
@@ -145,6 +161,7 @@ CHANGES: tuple[Callable[[Question], Iterator[Change]], ...] = (
     _checkpointing,
     _optimizer,
     _workers,
+    _cores,
     _cache,
     _storage,
     _channels_last,

@@ -12,9 +12,9 @@ from canitrain.core.units import format_bytes
 
 LARGEST_BATCH = 1024
 """Images a GPU and step; no detector's recipe goes near it."""
-WORTH_RATIO = 1.05
-"""Throughput that a larger batch must gain before it is worth leaving the recipe's effective batch,
-which means a new learning rate. A judgement of ours, no measurement."""
+AS_FAST_RATIO = 0.98
+"""Share of the best throughput that counts as just as fast. A judgement of ours: beyond the recipe's effective batch
+the learning rate must change, which 2 % do not pay for."""
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -59,23 +59,28 @@ def recipe_limit(question: Question) -> int:
 
 
 def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
-    """The largest candidate that surely fits; beyond the recipe's effective batch only where it pays.
+    """The largest candidate that surely fits; beyond the recipe's effective batch only while that makes it faster.
 
     Where none surely fits, the smallest that may.
     """
     fitting = [candidate for candidate in candidates if candidate.status is Status.GO]
     if not fitting:
         return _squeezed(candidates)
-    chosen, reason = fitting[0], ""
-    for larger in fitting[1:]:
-        gain = larger.run.time.images_per_s / chosen.run.time.images_per_s
-        if larger.batch_size > recipe_limit(question) and gain < WORTH_RATIO:
-            reason = _recipe_reason(question, chosen)
-            break
-        chosen = larger
-    if not reason:
-        capped = chosen.batch_size >= dataset_limit(question)
-        reason = f"the dataset has {question.dataset.images:,} images" if capped else _memory_reason(chosen)
+    largest = fitting[-1]
+    limit = recipe_limit(question)
+    kept = [candidate for candidate in fitting if candidate.batch_size <= limit]
+    beyond = [candidate for candidate in fitting if candidate.batch_size > limit]
+    best = max(candidate.run.time.images_per_s for candidate in fitting)
+    fast = [each for each in kept[-1:] + beyond if each.run.time.images_per_s >= AS_FAST_RATIO * best]
+    chosen = fast[0] if fast else largest
+    if chosen is not largest:
+        effective = question.recipe.effective_batch_size
+        return Choice(
+            candidate=chosen,
+            reason=f"larger ones fit but are no faster, and would leave the recipe's effective batch of {effective}",
+        )
+    capped = chosen.batch_size >= dataset_limit(question)
+    reason = f"the dataset has {question.dataset.images:,} images" if capped else _memory_reason(chosen)
     return Choice(candidate=chosen, reason=reason)
 
 
@@ -90,15 +95,6 @@ def _squeezed(candidates: Sequence[Candidate]) -> Choice:
             return Choice(candidate=candidate, reason="the smallest batch fits only just")
     unknown = any(candidate.status is Status.UNKNOWN for candidate in candidates)
     return Choice(candidate=None, reason="how much memory is free is unknown" if unknown else "no batch fits")
-
-
-def _recipe_reason(question: Question, chosen: Candidate) -> str:
-    if chosen.batch_size < recipe_limit(question):
-        return f"the next step would leave the recipe's effective batch of {question.recipe.effective_batch_size}"
-    return (
-        f"a larger one would leave the recipe's effective batch of {question.recipe.effective_batch_size} "
-        f"and gain less than {WORTH_RATIO - 1:.0%}"
-    )
 
 
 def _memory_reason(chosen: Candidate) -> str:

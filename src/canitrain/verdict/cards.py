@@ -48,7 +48,10 @@ def suitable_cards(question: Question, cards: Sequence[GpuSpec], estimate: Estim
 
 def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOption:
     recipe = replace(question.recipe, gpus=1, batch_size=None)
-    plan = make_plan(replace(question, target=_idle(card), recipe=recipe), estimate)
+    # What is installed now says nothing about a machine with that card.
+    software = replace(question.hardware.software, torch=Unknown(reason="another machine"))
+    hardware = replace(question.hardware, software=software)
+    plan = make_plan(replace(question, hardware=hardware, target=_idle(card), recipe=recipe), estimate)
     gpu = plan.run.memory.gpu
     assert gpu is not None
     return CardOption(

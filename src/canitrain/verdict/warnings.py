@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from canitrain.core.fact import Unknown
+from canitrain.core.hardware import DESCRIBED
 from canitrain.core.profile import Precision
 from canitrain.core.question import Question
 from canitrain.core.target import GpuTarget
@@ -43,8 +44,8 @@ def _idle_gpus(question: Question) -> Iterator[str]:
 
 def _software(question: Question) -> Iterator[str]:
     torch = question.hardware.software.torch
-    if isinstance(torch, Unknown):
-        yield f"torch is not ready here ({torch.reason}): pip install torch"
+    if isinstance(torch, Unknown) and question.hardware.origin != DESCRIBED:
+        yield f"torch is not ready there: {torch.reason}"
 
 
 def _batch(question: Question, plan: Plan) -> Iterator[str]:
