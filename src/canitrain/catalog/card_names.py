@@ -20,7 +20,6 @@ _SYNONYMS = {
     "mobile": "laptop",
     "notebook": "laptop",
     "sxm2": "sxm",
-    "sxm3": "sxm",
     "sxm4": "sxm",
     "sxm5": "sxm",
     "gddr6": "",
@@ -58,9 +57,15 @@ def parse_name(text: str) -> CardName:
 
 def rank(wanted: CardName, labels: tuple[CardName, ...], memory_bytes: int) -> float | None:
     """How far ``wanted`` is from the nearest of a card's ``labels``, in words not typed; ``None`` for no match."""
-    if not wanted.words or (wanted.memory_gib is not None and abs(wanted.memory_gib - memory_bytes / GIB_BYTES) >= 1):
+    if not wanted.words:
         return None
-    return min((_distance(wanted, label) for label in labels if wanted.words <= label.words), default=None)
+    fitting = (
+        _distance(wanted, label)
+        for label in labels
+        if wanted.words <= label.words
+        and (wanted.memory_gib in (None, label.memory_gib) or abs(wanted.memory_gib - memory_bytes / GIB_BYTES) < 1)
+    )
+    return min(fitting, default=None)
 
 
 def parse_counts(text: str) -> tuple[tuple[int, str], ...]:

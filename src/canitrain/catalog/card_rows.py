@@ -39,6 +39,7 @@ class CardRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     year: int | None = None
     laptop: bool = False
     unified_memory: bool = False
+    inline_ecc: bool = False
     fp32_tflops: float | None = None
     tf32_tflops: float | None = None
     fp16_tflops: float | None = None
@@ -97,6 +98,7 @@ def spec_of(row: CardRow, vendor: Vendor) -> GpuSpec:
         year=row.year,
         laptop=row.laptop,
         unified_memory=row.unified_memory,
+        inline_ecc=row.inline_ecc,
         source=f"{row.source}; peaks: {architecture.source}",
         **rates,
     )

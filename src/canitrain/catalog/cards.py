@@ -80,8 +80,8 @@ def _described(index: int, card: GpuSpec) -> Gpu:
         name=card.name,
         vendor=Known(value=card.vendor.value, source=source),
         uuid=unknown,
-        total_bytes=Known(value=card.memory_bytes, source=source),
-        free_bytes=Known(value=card.memory_bytes, source="datasheet, with nothing else running"),
+        total_bytes=Known(value=card.usable_bytes, source=source),
+        free_bytes=Known(value=card.usable_bytes, source="datasheet, with nothing else running"),
         compute_capability=unknown
         if card.compute_capability is None
         else Known(value=card.compute_capability, source=source),

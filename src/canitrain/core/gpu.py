@@ -6,6 +6,9 @@ import enum
 
 from msgspec import Struct
 
+INLINE_ECC_PARTS = 16
+"""One of so many parts of GDDR holds error correction. Source: NVIDIA Tesla board specifications (6.25 % of memory)."""
+
 
 class Vendor(enum.Enum):
     """Who makes the chip, which decides the software stack that trains on it."""
@@ -81,5 +84,12 @@ class GpuSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     laptop: bool = False
     unified_memory: bool = False
     """Memory shared with the CPU (Apple, Jetson)."""
+    inline_ecc: bool = False
+    """Error correction is on from the factory and takes a sixteenth of the memory (GDDR data centre cards)."""
     source: str
     """Where the row is from: datasheet name or page, and the rule where a peak is derived."""
+
+    @property
+    def usable_bytes(self) -> int:
+        """What a driver reports as total: ``memory_bytes`` less error correction."""
+        return self.memory_bytes - (self.memory_bytes // INLINE_ECC_PARTS if self.inline_ecc else 0)

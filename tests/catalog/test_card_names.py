@@ -1,0 +1,161 @@
+"""Typed names and lists of cards."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from canitrain.catalog.cards import describe_gpus, find_card, load_cards
+from canitrain.core.errors import InputError
+from canitrain.core.fact import Known, Unknown
+
+MEANT = {
+    "rtx3060": "GeForce RTX 3060",
+    "RTX 3060": "GeForce RTX 3060",
+    "NVIDIA GeForce RTX 3060": "GeForce RTX 3060",
+    "3060": "GeForce RTX 3060",
+    "3060 12gb": "GeForce RTX 3060",
+    "3060 12 GiB": "GeForce RTX 3060",
+    "3060 8gb": "GeForce RTX 3060 8GB",
+    "3060ti": "GeForce RTX 3060 Ti",
+    "rtx-3060-ti": "GeForce RTX 3060 Ti",
+    "4060 ti": "GeForce RTX 4060 Ti 8GB",
+    "4060Ti 16G": "GeForce RTX 4060 Ti 16GB",
+    "1060": "GeForce GTX 1060 6GB",
+    "1060 3gb": "GeForce GTX 1060 3GB",
+    "gtx1660 super": "GeForce GTX 1660 SUPER",
+    "4080s": "GeForce RTX 4080 SUPER",
+    "4090 laptop": "GeForce RTX 4090 Laptop GPU",
+    "RTX 4090 mobile": "GeForce RTX 4090 Laptop GPU",
+    "2070 max q": "GeForce RTX 2070 with Max-Q Design",
+    "a100": "A100-SXM4-40GB",
+    "A100 80GB": "A100-SXM4-80GB",
+    "a100 pcie": "A100-PCIE-40GB",
+    "A100-PCIe-80GB": "A100 80GB PCIe",
+    "NVIDIA A100-SXM4-80GB": "A100-SXM4-80GB",
+    "v100": "Tesla V100-SXM2-16GB",
+    "V100 32GB": "Tesla V100-SXM2-32GB",
+    "v100 pcie": "Tesla V100-PCIE-16GB",
+    "t4": "Tesla T4",
+    "h100": "H100 80GB HBM3",
+    "h100 sxm5": "H100 80GB HBM3",
+    "h100 nvl": "H100 NVL",
+    "l4": "L4",
+    "l40": "L40",
+    "l40s": "L40S",
+    "a10": "A10",
+    "a10g": "A10G",
+    "6000 ada": "RTX 6000 Ada Generation",
+    "quadro rtx 6000": "Quadro RTX 6000",
+    "rtx pro 6000": "RTX PRO 6000 Blackwell Workstation Edition",
+    "titan xp": "TITAN Xp",
+    "7900xtx": "Radeon RX 7900 XTX",
+    "AMD Radeon RX 7900 XT": "Radeon RX 7900 XT",
+    "mi250x": "Instinct MI250X",
+    "arc a770 16gb": "Arc A770 16GB",
+    "M1": "Apple M1",
+    "m2 max": "Apple M2 Max",
+    "orin nano 8gb": "Jetson Orin Nano 8GB",
+}
+
+
+@pytest.mark.parametrize("text", MEANT)
+def test_a_typed_name_finds_the_card_that_is_meant(text: str) -> None:
+    assert find_card(text).name == MEANT[text]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("rtx 3061", "GeForce RTX 3060"),
+        ("gtx 3060", "GeForce RTX 3060"),
+        ("4090 48gb", "GeForce RTX 4090"),
+        ("rtx 6000", "RTX 6000 Ada Generation"),
+        ("orin", "Jetson Orin NX"),
+        ("mi300", "Instinct MI300X"),
+        ("banana", "canitrain gpus"),
+        ("", "canitrain gpus"),
+        ("nvidia", "canitrain gpus"),
+        ("8gb", "canitrain gpus"),
+    ],
+)
+def test_an_unknown_or_ambiguous_name_names_the_nearest(text: str, named: str) -> None:
+    with pytest.raises(InputError) as caught:
+        find_card(text)
+
+    assert named in caught.value.hint
+    assert "\n" not in caught.value.message
+
+
+def test_a_laptop_is_only_found_by_saying_so() -> None:
+    for card in load_cards():
+        if card.laptop and "Laptop" in card.name and f"{card.name.replace(' Laptop GPU', '')}" in _names():
+            assert not find_card(card.name.replace(" Laptop GPU", "")).laptop
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("2x A100 80GB, T4", ["A100-SXM4-80GB"] * 2 + ["Tesla T4"]),
+        ("2 x RTX 3060", ["GeForce RTX 3060"] * 2),
+        ("2xRTX 3060", ["GeForce RTX 3060"] * 2),
+        ("2\u00d7 4090", ["GeForce RTX 4090"] * 2),
+        ("T4 x4", ["Tesla T4"] * 4),
+        ("4 T4", ["Tesla T4"] * 4),
+        ("3 * l4 + h100", ["L4"] * 3 + ["H100 80GB HBM3"]),
+        ("2x3090 and T4", ["GeForce RTX 3090"] * 2 + ["Tesla T4"]),
+        ("7900xtx", ["Radeon RX 7900 XTX"]),
+        ("2x7900xtx", ["Radeon RX 7900 XTX"] * 2),
+        ("1080", ["GeForce GTX 1080"]),
+    ],
+)
+def test_counts_and_lists_are_read(text: str, names: list[str]) -> None:
+    gpus = describe_gpus(text)
+
+    assert [gpu.name for gpu in gpus] == names
+    assert [gpu.index for gpu in gpus] == list(range(len(names)))
+
+
+@pytest.mark.parametrize("text", ["0x T4", "-1x T4", "65x T4", "T4 x0", "", " ", "T4,,L4", "T4,", "2x", "2x banana"])
+def test_a_bad_list_is_one_line_and_a_hint(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        describe_gpus(text)
+
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_described_gpu_has_the_datasheet_facts_and_no_invented_ones() -> None:
+    (gpu,) = describe_gpus("T4")
+
+    assert gpu.spec == find_card("T4")
+    assert gpu.total_bytes == Known(value=15360 * 2**20, source="datasheet")
+    assert isinstance(gpu.free_bytes, Known)
+    assert isinstance(gpu.uuid, Unknown)
+    assert isinstance(gpu.memory_hz, Unknown)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(text=st.text(max_size=30))
+def test_any_text_is_a_list_of_cards_or_an_input_error(text: str) -> None:
+    try:
+        described = describe_gpus(text)
+    except InputError:
+        return
+    assert described
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    card=st.sampled_from(load_cards()),
+    spelling=st.sampled_from(
+        [str.upper, str.lower, str.title, lambda name: f" {name} ", lambda name: f"NVIDIA {name}"]
+    ),
+)
+def test_case_vendor_and_spaces_do_not_matter(card: object, spelling: object) -> None:
+    name = card.name  # type: ignore[attr-defined]
+
+    assert find_card(spelling(name)) == card  # type: ignore[operator]
+
+
+def _names() -> set[str]:
+    return {card.name for card in load_cards()}

@@ -1,0 +1,116 @@
+"""The rows of the GPU catalog."""
+
+import collections
+import importlib.util
+import math
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from canitrain.catalog.card_names import parse_name
+from canitrain.catalog.card_rows import read_rows, spec_of
+from canitrain.catalog.cards import find_card, load_cards
+from canitrain.catalog.locate import profiles_path
+from canitrain.core.gpu import Generation, GpuSpec, Vendor
+
+CARDS = load_cards()
+IDS = [card.name for card in CARDS]
+
+
+def test_the_catalog_has_at_least_two_hundred_cards_of_four_vendors() -> None:
+    by_vendor = collections.Counter(card.vendor for card in CARDS)
+
+    assert len(CARDS) >= 200
+    assert set(by_vendor) == set(Vendor)
+
+
+def test_cards_json_is_what_the_toml_files_say() -> None:
+    from_toml = tuple(spec_of(row, vendor) for vendor in Vendor for row in read_rows(vendor))
+
+    assert from_toml == CARDS, "run: python tools/build_gpu_catalog.py --cards"
+
+
+def test_cards_json_is_byte_for_byte_what_the_tool_writes() -> None:
+    path = Path(__file__).parents[2] / "tools" / "build_gpu_catalog.py"
+    spec = importlib.util.spec_from_file_location("build_gpu_catalog", path)
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+
+    assert tool.cards_json() == (profiles_path() / "gpus" / "cards.json").read_bytes()
+
+
+@pytest.mark.parametrize("card", CARDS, ids=IDS)
+def test_every_number_of_a_card_is_finite_and_above_zero(card: GpuSpec) -> None:
+    for key, value in msgspec.structs.asdict(card).items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            assert math.isfinite(value), key
+            assert value > 0, key
+
+
+@pytest.mark.parametrize("card", CARDS, ids=IDS)
+def test_every_card_is_plausible(card: GpuSpec) -> None:
+    assert card.source
+    assert 20e9 <= card.memory_bytes_per_s <= 10e12
+    assert 0.2e12 <= card.fp32_flops_per_s <= 200e12
+    assert 1 * 2**30 <= card.memory_bytes <= 520 * 2**30
+    assert 0.4e9 <= card.boost_hz <= 3.5e9
+    assert card.year is None or 2013 <= card.year <= 2026
+    assert card.fp16_flops_per_s is None or card.fp16_flops_per_s >= card.fp32_flops_per_s
+    assert card.tf32_flops_per_s is None or card.bf16_flops_per_s is not None
+
+
+def test_every_generation_is_used_by_a_card_or_reserved_for_an_older_one() -> None:
+    used = {card.generation for card in CARDS}
+
+    assert set(Generation) - used == {Generation.RDNA}
+
+
+def test_names_and_aliases_are_each_one_card() -> None:
+    called = collections.Counter(
+        (parse_name(name).words, parse_name(name).memory_gib)
+        for card in CARDS
+        for name in {(parse_name(n).words, parse_name(n).memory_gib): n for n in (card.name, *card.aliases)}.values()
+    )
+
+    assert [name for name, count in called.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("card", CARDS, ids=IDS)
+def test_a_card_is_found_by_its_name_and_by_each_alias(card: GpuSpec) -> None:
+    for name in (card.name, *card.aliases):
+        assert find_card(name) == card
+
+
+def test_a_laptop_row_and_a_desktop_row_never_share_a_name() -> None:
+    names = collections.Counter(card.name for card in CARDS)
+
+    assert max(names.values()) == 1
+    assert all(card.laptop for card in CARDS if "Laptop" in card.name or "Max-Q Design" in card.name)
+
+
+def test_the_kinds_that_were_asked_for_are_there() -> None:
+    wanted = (
+        "K80", "M40", "P100", "V100", "T4", "A100", "H100", "H200", "B200", "GH200", "GB200", "Quadro RTX 8000",
+        "RTX A6000", "RTX 6000 Ada", "RTX PRO 6000", "TITAN V", "GTX 980 Ti", "GTX 1060 3GB", "GTX 1660 Ti", "MX450",
+        "RTX 2080 Ti", "RTX 3060 8GB", "RTX 3080 12GB", "RTX 4060 Ti 16GB", "RTX 5060 Ti 16GB", "RTX 5090",
+        "RTX 4090 laptop", "RTX 5090 laptop", "Jetson Nano", "AGX Orin 64GB", "Jetson Thor", "MI25", "MI300X", "MI355X",
+        "Radeon VII", "RX 6950 XT", "RX 7900 XTX", "RX 9070 XT", "W7900", "Arc A770 16GB", "Arc B580", "Max 1550",
+        "M1", "M2 Ultra", "M3 Max", "M4 Pro", "M5",
+    )  # fmt: skip
+
+    assert all(find_card(name) for name in wanted)
+
+
+def test_rows_of_memory_variants_are_separate() -> None:
+    assert find_card("3060 8gb").memory_bytes == 8 * 2**30
+    assert find_card("3060 12gb").memory_bytes == 12 * 2**30
+    assert find_card("3060 8gb").memory_bytes_per_s < find_card("3060 12gb").memory_bytes_per_s
+
+
+def test_error_correction_takes_a_sixteenth_of_a_t4() -> None:
+    # 16 GiB x 15 / 16 = 15360 MiB, which is what nvidia-smi shows.
+    assert find_card("T4").usable_bytes == 15360 * 2**20
+    assert find_card("RTX 3090").usable_bytes == find_card("RTX 3090").memory_bytes
