@@ -7,7 +7,8 @@ from canitrain.core.units import format_bytes, format_duration
 
 _WORST_ROWS = 5
 _NAME_COLUMNS = 30
-_SHOWN_SKIPS = 3
+_SHOWN_SKIPS = 5
+_COLUMNS, _LEAST_NAME_COLUMNS = 80, 10
 
 
 def accuracy_text(accuracy: Accuracy) -> str:
@@ -22,9 +23,8 @@ def accuracy_text(accuracy: Accuracy) -> str:
         lines += ["", "farthest off"]
         lines += [_row_line(row) for row in worst]
     if accuracy.skipped:
-        shown = "; ".join(f"row {each.row}: {each.reason}" for each in accuracy.skipped[:_SHOWN_SKIPS])
-        more = ", ..." if len(accuracy.skipped) > _SHOWN_SKIPS else ""
-        lines += ["", f"{len(accuracy.skipped)} left out: {shown}{more}"]
+        lines += ["", f"{len(accuracy.skipped)} lines left out"]
+        lines += [f"{each.row:>5}  {each.reason}"[:_COLUMNS] for each in accuracy.skipped[:_SHOWN_SKIPS]]
     return "\n".join(lines) + "\n"
 
 
@@ -75,9 +75,9 @@ def _group_line(group: AccuracyGroup) -> str:
 
 def _row_line(row: AccuracyRow) -> str:
     run = row.run.measurement
-    what = f"{run.model} {run.image_size or ''} batch {run.batch_size}, {run.gpu}"
-    change = f"{row.error * 100:+.0f} %"
-    return (
-        f"  {run.row:>4}  {what[:38]:38} {figure_name(row):>9} {change:>7}  {amount(row, row.predicted.expected)}"
-        f" for {amount(row, row.measured)}"
-    )
+    sizes = f"{amount(row, row.predicted.expected)} for {amount(row, row.measured)}"
+    # The name takes what the rest leaves of 80 columns.
+    rest = f" batch {run.batch_size:<4} {figure_name(row):9} {row.error * 100:+6.0f} %  {sizes}"
+    what = f"{row.run.profile.name}, {row.run.card.name}"
+    columns = max(_LEAST_NAME_COLUMNS, _COLUMNS - 7 - len(rest))
+    return f"{run.row:>5}  {what[:columns]:{columns}}{rest}"

@@ -1,0 +1,223 @@
+"""``canitrain accuracy`` from a CSV to an exit code."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+
+import msgspec
+import pytest
+
+from canitrain import catalog
+from canitrain.cli.app import run
+from canitrain.core.accuracy import MemoryKind
+
+HEADER = "model,image_size,batch_size,gpus,gpu,precision,optimizer,memory_kind,memory_bytes,step_s,images_per_s,source"
+MODEL = "yolov5s"
+
+
+@pytest.fixture
+def replay(tmp_path, capsys):
+    """Run the command on lines below the header; exit code, stdout, stderr."""
+
+    def command(lines, *options, header=HEADER):
+        path = tmp_path / "runs.csv"
+        path.write_text("\n".join([header, *lines]) + "\n")
+        code = run(["accuracy", "--measurements", str(path), *options])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
+
+
+def row(**changes):
+    fields = {"model": MODEL, "batch_size": "16", "gpu": "A100", "memory_kind": "allocated", "memory_bytes": "2e9"}
+    fields |= {name: str(value) for name, value in changes.items()}
+    return ",".join(fields.get(name, "") for name in HEADER.split(","))
+
+
+def test_json_keeps_the_columns_and_adds_the_prediction(replay):
+    code, out, _ = replay(
+        [row(image_size=640, source="a run"), row(memory_bytes="", memory_kind="", step_s="0.1")], "--json"
+    )
+    document = json.loads(out)
+    assert code == 0
+    memory, step = document["rows"]
+    assert set(HEADER.split(",")) <= set(memory)
+    assert (memory["model"], memory["image_size"], memory["source"], memory["gpus"]) == (MODEL, "640", "a run", 1)
+    assert memory["low"] <= memory["predicted"] <= memory["high"]
+    assert memory["error"] == pytest.approx(memory["predicted"] / 2e9 - 1)
+    assert memory["covered"] is (memory["low"] <= 2e9 <= memory["high"])
+    assert (memory["figure"], step["figure"]) == ("memory_bytes", "step_s")
+    assert step["memory_bytes"] is None
+    assert {group["quantity"] for group in document["groups"]} == {"memory", "time"}
+
+
+def test_a_line_with_memory_and_time_gives_two_rows(replay):
+    _, out, _ = replay([row(step_s="0.1", images_per_s="160")], "--json")
+    assert [each["figure"] for each in json.loads(out)["rows"]] == ["memory_bytes", "step_s"]
+
+
+def test_images_a_second_are_the_steps_of_all_gpus(replay):
+    _, out, _ = replay(
+        [row(gpus=4, memory_bytes="", step_s="0.1"), row(gpus=4, memory_bytes="", images_per_s="640")], "--json"
+    )
+    step, rate = json.loads(out)["rows"]
+    # 4 x 16 images in one step
+    assert rate["predicted"] == pytest.approx(64 / step["predicted"])
+    assert rate["low"] == pytest.approx(64 / step["high"])
+
+
+def test_the_three_memory_kinds_are_predicted_in_order(replay):
+    lines = [row(memory_kind=kind.value) for kind in MemoryKind]
+    _, out, _ = replay(lines, "--json")
+    allocated, reserved, device = (each["predicted"] for each in json.loads(out)["rows"])
+    assert allocated <= reserved < device
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "same_as"),
+    [
+        ("precision", "AMP", "amp"),
+        ("precision", "mixed precision", "amp"),
+        ("precision", "bf16", "amp"),
+        ("precision", "float32", "fp32"),
+        ("precision", "TF32", "fp32"),
+        ("optimizer", "SGD momentum 0.9", "sgd-momentum"),
+        ("optimizer", "SGD", "sgd-momentum"),
+        ("optimizer", "AdamW(lr=1e-3)", "adamw"),
+        ("optimizer", "FusedAdam", "adam"),
+        ("image_size", "640x640", "640"),
+        ("image_size", "640 X 640", "640"),
+        ("gpu", "a100-sxm4-40gb", "A100"),
+        ("batch_size", "16.0", "16"),
+    ],
+)
+def test_people_write_the_same_thing_in_several_ways(replay, name, text, same_as):
+    _, out, _ = replay([row(**{name: text}), row(**{name: same_as})], "--json")
+    one, other = json.loads(out)["rows"]
+    assert one["predicted"] == other["predicted"]
+
+
+def test_empty_fields_mean_the_implementations_defaults(replay):
+    defaults = catalog.load_model(MODEL).defaults
+    full = row(image_size=defaults.image_size.shorter, precision=defaults.precision.value, gpus=1)
+    _, out, _ = replay([row(), full], "--json")
+    one, other = json.loads(out)["rows"]
+    assert one["predicted"] == other["predicted"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (row(model="yolov5q"), "row 2: no model is called 'yolov5q'"),
+        (row(gpu="RTX 9999"), "row 2: no GPU is called 'RTX 9999'"),
+        (row(batch_size="many"), "row 2: batch_size is 'many', not a positive number"),
+        (row(batch_size="0"), "row 2: batch_size is '0', not a positive number"),
+        (row(batch_size="1.5"), "row 2: batch_size is '1.5', not a whole number"),
+        (row(batch_size=""), "row 2: batch_size is empty"),
+        (row(memory_bytes="nan"), "row 2: memory_bytes is 'nan'"),
+        (row(memory_bytes="-3"), "row 2: memory_bytes is '-3'"),
+        (row(step_s="1e999"), "row 2: step_s is '1e999'"),
+        (row(memory_kind="used"), "row 2: memory_kind is 'used'"),
+        (row(precision="int8"), "row 2: precision is 'int8'"),
+        (row(optimizer="magic"), "row 2: optimizer is 'magic'"),
+        (row(image_size="big"), "row 2: image_size is 'big'"),
+        (row() + ",more", "row 2: 13 fields under 12 columns"),
+        ('"' + row(), "row 2: unexpected end of data"),
+    ],
+)
+def test_a_bad_field_is_one_line_with_its_row_and_a_hint(replay, line, message):
+    code, out, err = replay([line], "--json")
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert [text.split(":")[0] for text in err.strip().splitlines()] == ["error", "hint"]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (HEADER + ",colour", "unknown column 'colour'"),
+        (HEADER.replace("gpu,", "", 1), "no column 'gpu'"),
+        (HEADER + ",model", "two columns 'model'"),
+    ],
+)
+def test_a_bad_header_is_refused(replay, header, message):
+    code, _, err = replay([], header=header)
+    assert code == 2
+    assert message in err
+
+
+def test_a_missing_or_binary_file_is_refused(tmp_path, capsys):
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00model")
+    for name, message in (("absent.csv", "does not exist"), ("binary.csv", "not text in UTF-8"), ("", "")):
+        assert run(["accuracy", "--measurements", str(tmp_path / name)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_unknown_models_are_left_out_only_when_asked_to(replay):
+    code, out, _ = replay([row(), row(model="yolov5q"), row(gpu="RTX 9999")], "--json", "--skip-unknown")
+    document = json.loads(out)
+    assert code == 0
+    assert len(document["rows"]) == 1
+    assert [each["row"] for each in document["skipped"]] == [3, 4]
+
+
+def test_a_line_that_measures_nothing_is_left_out_and_said(replay):
+    _, out, _ = replay([row(memory_bytes=""), row(memory_kind="")], "--json")
+    assert [each["reason"] for each in json.loads(out)["skipped"]] == [
+        "nothing was measured",
+        "memory_bytes without a memory_kind",
+    ]
+
+
+def test_bounds_decide_the_exit_code(replay):
+    wrong = row(memory_bytes="1e6")
+    assert replay([wrong], "--max-median", "8%")[0] == 1
+    assert replay([wrong], "--min-coverage", "0.5")[0] == 1
+    assert replay([wrong], "--min-coverage", "0")[0] == 0
+    code, _, err = replay([wrong], "--max-median", "0.08", "--min-coverage", "90 %")
+    assert code == 1
+    assert "missed: median error of memory is" in err
+    assert "missed: coverage of memory is 0.0%, below 90.0%" in err
+
+
+def test_bounds_are_missed_where_nothing_could_be_compared(replay):
+    assert replay([], "--max-median", "8%")[0] == 1
+
+
+@pytest.mark.parametrize("text", ["lots", "-1", "8", "101%", "nan"])
+def test_a_bound_that_is_no_share_is_refused(replay, text):
+    code, _, err = replay([row()], f"--max-median={text}")
+    assert code == 2
+    assert "--max-median is" in err
+
+
+def test_tables_and_a_picture_are_written_on_request(replay, tmp_path):
+    tables, picture = tmp_path / "accuracy.md", tmp_path / "accuracy.svg"
+    code, out, _ = replay([row(), row(step_s="0.1")], "--markdown", str(tables), "--plot", str(picture))
+    assert code == 0
+    assert "memory, all" in out
+    assert "| **memory, all** | 2 |" in tables.read_text()
+    assert "(accuracy.svg)" in tables.read_text()
+    # three dots: two of memory, one of time; one of the legend
+    assert len(ET.fromstring(picture.read_text()).findall(".//{*}circle")) == 4
+
+
+def test_nothing_is_written_beside_a_missing_folder(replay, tmp_path):
+    code, _, err = replay([row()], "--markdown", str(tmp_path / "absent" / "accuracy.md"))
+    assert code == 2
+    assert "there is no folder" in err
+
+
+def test_text_fits_eighty_columns(replay):
+    _, out, _ = replay([row(), row(step_s="0.1"), row(gpu="H100"), row(memory_bytes="")])
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_a_file_with_the_marks_of_a_spreadsheet_is_read(tmp_path, capsys):
+    path = tmp_path / "runs.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n{row()}\r\n\r\n,,,,,,,,,,,".encode())
+    assert run(["accuracy", "--measurements", str(path), "--json"]) == 0
+    assert len(msgspec.json.decode(capsys.readouterr().out)["rows"]) == 1
