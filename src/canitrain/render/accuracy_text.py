@@ -16,8 +16,8 @@ def accuracy_text(accuracy: Accuracy) -> str:
     lines = [f"{len(accuracy.rows)} figures of {len({row.run.measurement.row for row in accuracy.rows})} measured runs"]
     if accuracy.groups:
         lines += ["", _head(), *(_group_line(group) for group in accuracy.groups)]
-        lines += ["", "bias: median of predicted / measured - 1.  covered: measured lies in the interval."]
-        lines += ["over: runs that need more than the interval's upper end."]
+        lines += ["", "bias: median of predicted / measured - 1; covered: the interval holds the run"]
+        lines += ["over: the run needs more than the upper end of the interval"]
     worst = sorted(accuracy.rows, key=lambda row: -abs(row.error))[:_WORST_ROWS]
     if worst:
         lines += ["", "farthest off"]
