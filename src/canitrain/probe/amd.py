@@ -19,9 +19,9 @@ IDS_FILE = "/usr/share/libdrm/amdgpu.ids"
 NAMES = {
     0x66A1: "Instinct MI60", 0x738C: "Instinct MI100", 0x7408: "Instinct MI250X", 0x740C: "Instinct MI250",
     0x740F: "Instinct MI210", 0x74A0: "Instinct MI300A", 0x74A1: "Instinct MI300X", 0x74A5: "Instinct MI325X",
-    0x73A3: "Radeon PRO W6800", 0x7448: "Radeon PRO W7900", 0x7480: "Radeon RX 7600",
+    0x73A3: "Radeon PRO W6800", 0x7448: "Radeon PRO W7900",
 }  # fmt: skip
-"""Where neither ``product_name`` nor libdrm's table is there. Source: the PCI ID repository and libdrm's amdgpu.ids."""
+"""Where the device number alone says it. Source: the PCI ID repository and libdrm's amdgpu.ids."""
 INTEGRATED_TARGETS = frozenset({
     "gfx902", "gfx909", "gfx90c", "gfx1033", "gfx1035", "gfx1036", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153",
 })  # fmt: skip
@@ -82,10 +82,9 @@ def _card(host: Host, card: DrmCard, nodes: Known[tuple[_Node, ...]] | Unknown) 
 
 
 def _name(host: Host, card: DrmCard) -> str:
-    """The vendor's name without ``AMD``, from the card itself, libdrm's table, or ours."""
-    stated = host.read(f"{card.folder}/product_name")
-    if isinstance(stated, Known) and stated.value.strip():
-        return stated.value.strip().removeprefix("AMD ")
+    """The vendor's name without ``AMD``, from our table, libdrm's, or the card itself."""
+    if card.device in NAMES:
+        return NAMES[card.device]
     revision = derive(host.read(f"{card.folder}/revision"), lambda text: int(text, 16))
     table = host.read(IDS_FILE)
     if isinstance(revision, Known) and isinstance(table, Known):
@@ -93,7 +92,10 @@ def _name(host: Host, card: DrmCard) -> str:
         row = next((line for line in table.value.splitlines() if line.upper().startswith(key)), None)
         if row is not None:
             return row[len(key) :].strip().removeprefix("AMD ")
-    return NAMES.get(card.device, f"AMD card {card.device:#06x}")
+    stated = host.read(f"{card.folder}/product_name")
+    if isinstance(stated, Known) and stated.value.strip():
+        return stated.value.strip().removeprefix("AMD ")
+    return f"AMD card {card.device:#06x}"
 
 
 def _topology(host: Host) -> Known[tuple[_Node, ...]] | Unknown:

@@ -28,7 +28,7 @@ def read_apple(host: Host, ram: Ram) -> Known[tuple[Gpu, ...]] | Unknown:
     if host.platform.value.machine != "arm64":
         return Known(value=(), source="an Intel Mac has no GPU that torch trains on")
     registry = host.run("ioreg", "-r", "-d", "1", "-c", "AGXAccelerator")
-    name = derive(registry, lambda text: re.findall(r'"model" = "Apple ([^"]+)"', text)[0])
+    name = derive(registry, lambda text: re.findall(r'"model" = "(Apple [^"]+)"', text)[0])
     if isinstance(name, Unknown):
         return name
     gpu = sparse_gpu(name.value, Vendor.APPLE, "ioreg", unstated="macOS does not state it")

@@ -80,7 +80,8 @@ def _chain(  # noqa: PLR0917
         unread.append(f"{kind} {controller}: not mounted")
         return []
     # Without a cgroup namespace a container sees its host's path, of which only the mount's root is there
-    inner = path[len(mount.root.rstrip("/")) :] if is_under(path, mount.root) else "/"
+    visible = is_under(path, mount.root) and not path.startswith("/..")
+    inner = path[len(mount.root.rstrip("/")) :] if visible else "/"
     groups = []
     while True:
         folder = (mount.point + inner).rstrip("/")

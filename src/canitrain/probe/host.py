@@ -25,6 +25,9 @@ START_LIMIT_S = 2.0
 """NVML's start, which wakes every card, and programs."""
 
 
+HANGS = "no answer in time"
+
+
 class Reading(Struct, frozen=True, kw_only=True):
     """One question that was asked: which source, and what went wrong (``None``: it answered)."""
 
@@ -65,7 +68,7 @@ def failure_text(error: BaseException) -> str:
         case PermissionError():
             return "permission denied"
         case queue.Empty() | subprocess.TimeoutExpired() | TimeoutError():
-            return "no answer in time"
+            return HANGS
         case subprocess.CalledProcessError():
             return f"exited with {error.returncode}"
         case ModuleNotFoundError():
@@ -85,6 +88,8 @@ class Host:
         self._worker = _Worker()
         self._end_s = time.monotonic() + total_limit_s
         self.readings: list[Reading] = []
+        self._files: dict[str, Known[object] | Unknown] = {}
+        self._nvml_hangs = False
         self.platform: Known[Platform] | Unknown = self._ask("platform", sources.platform, Platform)
         self.environment_read: Known[dict[str, str]] | Unknown = self._ask("environment", sources.environment, dict)
         read = self.environment_read
@@ -96,17 +101,16 @@ class Host:
         return self.platform.value.system if isinstance(self.platform, Known) else ""
 
     def read(self, path: str) -> Known[str] | Unknown:
-        """Text of a file, without the last line break."""
-        text = self._ask(path, lambda: self._sources.read(path), str)
-        return Known(value=text.value.rstrip("\n"), source=path) if isinstance(text, Known) else text
+        """Text of a file, without the last line break. A file is read once."""
+        return self._once(path, lambda: self._sources.read(path).rstrip("\n"), str)
 
     def names(self, path: str) -> Known[tuple[str, ...]] | Unknown:
-        """Names in a folder."""
-        return self._ask(path + "/", lambda: self._sources.names(path), tuple)
+        """Names in a folder, which is listed once."""
+        return self._once(path.rstrip("/") + "/", lambda: self._sources.names(path), tuple)
 
     def resolve(self, path: str) -> Known[str] | Unknown:
         """The path with symbolic links followed."""
-        return self._ask(f"realpath {path}", lambda: self._sources.resolve(path), str)
+        return self._once(f"realpath {path}", lambda: self._sources.resolve(path), str)
 
     def volume(self, path: str) -> Known[Volume] | Unknown:
         """Room on the file system that holds ``path``, in bytes."""
@@ -130,13 +134,23 @@ class Host:
         return self._ask("py-cpuinfo", self._sources.cpuinfo, str)
 
     def nvml(self, function: str, kind: type[T], *arguments: object) -> Known[T] | Unknown:
-        """One NVML call by its name in pynvml."""
+        """One NVML call by its name in pynvml. Once a call has hung, the driver is stuck and no other is made."""
+        if self._nvml_hangs:
+            return self._failed(function, f"{HANGS} before")
         limit_s = START_LIMIT_S if function == "nvmlInit" else CALL_LIMIT_S
-        return self._ask(function, lambda: self._sources.nvml(function, *arguments), kind, limit_s)
+        answer = self._ask(function, lambda: self._sources.nvml(function, *arguments), kind, limit_s)
+        self._nvml_hangs = isinstance(answer, Unknown) and answer.reason.endswith(HANGS)
+        return answer
 
     def amdsmi(self, function: str, kind: type[T], *arguments: object) -> Known[T] | Unknown:
         """One call of AMD's ``amdsmi``."""
         return self._ask(function, lambda: self._sources.amdsmi(function, *arguments), kind, START_LIMIT_S)
+
+    def _once(self, source: str, question: Callable[[], object], kind: type[T]) -> Known[T] | Unknown:
+        """Ask, or give the same answer again: a file that hung once is not waited for twice."""
+        if source not in self._files:
+            self._files[source] = self._ask(source, question, kind)
+        return self._files[source]  # type: ignore[return-value]
 
     def _ask(
         self, source: str, question: Callable[[], object], kind: type[T], limit_s: float = CALL_LIMIT_S

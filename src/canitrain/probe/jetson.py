@@ -37,7 +37,6 @@ def read_jetson(host: Host, ram: Ram) -> Known[tuple[Gpu, ...]]:
                 compute_capability=derive(
                     model, lambda text: next(number for family, number in CAPABILITIES.items() if family in text)
                 ),
-                notes=("memory is shared with the CPU",),
             ),
         ),
         source=model.source,

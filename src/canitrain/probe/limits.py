@@ -7,7 +7,7 @@ from msgspec import Struct
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bound
 from canitrain.core.units import MIB_BYTES
-from canitrain.probe.cgroup import Cgroups, count_cpus, find_cgroups
+from canitrain.probe.cgroup import count_cpus, find_cgroups
 from canitrain.probe.host import Host, derive, positive
 
 
@@ -38,7 +38,11 @@ def read_limits(host: Host) -> Limits:
             unread_cores.append(cgroups.reason)
             unread_ram.append(cgroups.reason)
         else:
-            _add_cgroups(cgroups, cores, ram, room, unread_cores, unread_ram)
+            cores += cgroups.core_bounds
+            ram += cgroups.ram_bounds
+            room += cgroups.ram_room_bytes
+            unread_cores += cgroups.unread_cores
+            unread_ram += cgroups.unread_ram
         affinity = derive(host.read("/proc/self/status"), lambda text: count_cpus(_field(text, "Cpus_allowed_list:")))
         _add("affinity", affinity, cores, unread_cores)
         ulimits = derive(host.read("/proc/self/limits"), parse_ulimits)
@@ -59,9 +63,9 @@ def read_limits(host: Host) -> Limits:
             unread_ram.append(failure.reason)
     _add_slurm(host.environment, cores, ram, room)
     return Limits(
-        core_bounds=tuple(cores),
-        ram_bounds=tuple(ram),
-        ram_room_bytes=tuple(room),
+        core_bounds=_least_by_name(cores),
+        ram_bounds=_least_by_name(ram),
+        ram_room_bytes=_least_by_name(room),
         unread_cores=tuple(unread_cores),
         unread_ram=tuple(unread_ram),
         open_files=open_files,
@@ -78,6 +82,15 @@ def parse_ulimits(text: str) -> dict[str, int]:
     return {name: int(value) for name, value in limits.items() if value != "unlimited"}
 
 
+def _least_by_name(bounds: list[Bound]) -> tuple[Bound, ...]:
+    """One bound a name: of nested groups the least binds."""
+    least: dict[str, Bound] = {}
+    for bound in bounds:
+        if bound.name not in least or bound.value < least[bound.name].value:
+            least[bound.name] = bound
+    return tuple(least.values())
+
+
 def _field(text: str, key: str) -> str:
     """The rest of the line that starts with ``key``; raises ValueError where there is none."""
     for line in text.splitlines():
@@ -91,21 +104,6 @@ def _add(name: str, fact: Known[int] | Unknown, bounds: list[Bound], unread: lis
         bounds.append(Bound(name=name, value=fact.value))
     else:
         unread.append(fact.reason)
-
-
-def _add_cgroups(  # noqa: PLR0917
-    cgroups: Cgroups,
-    cores: list[Bound],
-    ram: list[Bound],
-    room: list[Bound],
-    unread_cores: list[str],
-    unread_ram: list[str],
-) -> None:
-    cores += cgroups.core_bounds
-    ram += cgroups.ram_bounds
-    room += cgroups.ram_room_bytes
-    unread_cores += cgroups.unread_cores
-    unread_ram += cgroups.unread_ram
 
 
 def _add_slurm(environment: dict[str, str], cores: list[Bound], ram: list[Bound], room: list[Bound]) -> None:

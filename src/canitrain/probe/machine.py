@@ -21,7 +21,7 @@ from canitrain.probe.jetson import read_jetson
 from canitrain.probe.limits import read_limits
 from canitrain.probe.memory import read_ram
 from canitrain.probe.nvidia import Nvidia, read_nvidia
-from canitrain.probe.software import read_software
+from canitrain.probe.software import describe_software, read_packages
 from canitrain.probe.sources import ThisMachine
 from canitrain.probe.storage import read_storage
 from canitrain.probe.visible import unseen, visible
@@ -42,15 +42,19 @@ def probe_host(host: Host, data_path: str) -> Hardware:
     """The machine behind ``host``; ``data_path`` is absolute."""
     limits = read_limits(host)
     ram = read_ram(host, limits)
-    nvidia = read_nvidia(host)
+    cpu = read_cpu(host, limits)
+    storage = read_storage(host, data_path)
+    packages = read_packages(host)
+    surroundings = read_surroundings(host)
+    nvidia = read_nvidia(host)  # last: a stuck driver then takes no other fact with it
     gpus, notes, hidden = _gpus(host, nvidia, ram)
     hardware = Hardware(
         origin="this machine",
-        cpu=read_cpu(host, limits),
+        cpu=cpu,
         ram=ram,
-        storage=read_storage(host, data_path),
+        storage=storage,
         gpus=gpus,
-        software=read_software(host, nvidia.driver, (*read_surroundings(host), *notes)),
+        software=describe_software(host, packages, nvidia.driver, (*surroundings, *notes)),
     )
     return structs.replace(hardware, warnings=(*hidden, *machine_warnings(hardware, limits)))
 
@@ -61,7 +65,8 @@ def _gpus(
     """The cards that a framework sees (NVIDIA's, else AMD's, Intel's, Apple's), notes, and sentences on hidden ones."""
     if host.system == "Darwin":
         return unseen(host, read_apple(host, ram)), (), ()
-    found, notes = nvidia.gpus, ()
+    found = nvidia.gpus
+    notes: tuple[str, ...] = ()
     if host.system == "Linux":
         jetson = read_jetson(host, ram)
         cards = drm_cards(host)

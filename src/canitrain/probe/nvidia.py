@@ -18,6 +18,8 @@ CORES_PER_SM = {
 PCIE_BYTES_PER_S_PER_LANE = {1: 250e6, 2: 500e6, 3: 984.6e6, 4: 1969.2e6, 5: 3938.5e6, 6: 7563e6}
 """One direction, after line coding, by generation. Source: PCI Express Base Specification (2.5 GT/s 8b/10b .. 64 GT/s)."""
 MHZ = 1e6
+FIRST_MIG_MAJOR = 8
+"""Ampere's compute capability. Source: NVIDIA MIG user guide, "Supported GPUs"."""
 CLOCK_SM, CLOCK_MEMORY = 1, 2
 """``nvmlClockType_t``. Source: nvml.h."""
 
@@ -47,8 +49,11 @@ def read_nvidia(host: Host) -> Nvidia:
     for number in range(count.value):
         handle = host.nvml("nvmlDeviceGetHandleByIndex", object, number)
         if isinstance(handle, Unknown):
-            return Nvidia(driver, handle)
-        gpus += _card(host, handle.value, len(gpus))
+            return Nvidia(driver, Unknown(reason=f"card {number} of {count.value} does not answer ({handle.reason})"))
+        cards = _card(host, handle.value, len(gpus))
+        if isinstance(cards, Unknown):
+            return Nvidia(driver, cards)
+        gpus += cards
     return Nvidia(driver, Known(value=tuple(gpus), source="NVML"))
 
 
@@ -80,18 +85,31 @@ def _without_nvml(host: Host, start: Unknown) -> Known[tuple[Gpu, ...]] | Unknow
     return Known(value=(), source="/sys/bus/pci/devices")
 
 
-def _card(host: Host, handle: object, index: int) -> list[Gpu]:
-    """One card, or its MIG slices where it is cut into such."""
-    whole = _gpu(host, handle, index)
+def _card(host: Host, handle: object, index: int) -> list[Gpu] | Unknown:
+    """One card, or its MIG slices where it is cut into such; unknown where that cannot be told."""
     mode = host.nvml("nvmlDeviceGetMigMode", list, handle)
-    if isinstance(mode, Unknown) or mode.value[:1] != [1]:
+    whole = _gpu(host, handle, index)
+    if isinstance(mode, Unknown):
+        return [whole] if _cannot_be_cut(mode, whole) else mode
+    if mode.value[:1] == [0]:
         return [whole]
     limit = host.nvml("nvmlDeviceGetMaxMigDeviceCount", int, handle)
     if isinstance(limit, Unknown):
-        return [whole]
+        return limit
     slices = [host.nvml("nvmlDeviceGetMigDeviceHandleByIndex", object, handle, number) for number in range(limit.value)]
+    lost = [fact for fact in slices if isinstance(fact, Unknown) and "Not Found" not in fact.reason]
+    if lost:
+        return lost[0]
     found = [fact.value for fact in slices if isinstance(fact, Known)]
     return [_slice(host, part, whole, index + offset) for offset, part in enumerate(found)]
+
+
+def _cannot_be_cut(mode: Unknown, whole: Gpu) -> bool:
+    """Whether MIG is out of the question: the card says so, or is older than Ampere."""
+    if "Not Supported" in mode.reason or "Function Not Found" in mode.reason:
+        return True
+    capability = whole.compute_capability
+    return isinstance(capability, Known) and int(capability.value.split(".", maxsplit=1)[0]) < FIRST_MIG_MAJOR
 
 
 def _gpu(host: Host, handle: object, index: int) -> Gpu:

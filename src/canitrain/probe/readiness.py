@@ -4,107 +4,121 @@ from __future__ import annotations
 
 import re
 
-from canitrain.core.fact import Known
+from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
 from canitrain.core.hardware import Gpu, Package, Software
 from canitrain.probe.software_tables import JETSON_CAPABILITIES, build_of, cuda_for, minimum_driver, runs_on
 
-GET_STARTED = "see pytorch.org/get-started"
+BUILDS_FOR = {Vendor.NVIDIA: "cu", Vendor.AMD: "rocm", Vendor.INTEL: "xpu", Vendor.APPLE: "mps"}
+"""How the build of torch begins that uses a vendor's cards."""
+REINSTALL = "uv pip install --reinstall --upgrade torch torchvision --torch-backend="
+GET_STARTED = "or choose it at pytorch.org/get-started"
+JETPACK = 'install NVIDIA\'s own torch for this JetPack (developer.nvidia.com, "PyTorch for Jetson")'
+OLD_DRIVER = "update the NVIDIA driver first"
 
 
 def readiness_warnings(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
     """Sentences on torch, its build, the driver and the cards; none where all is well."""
     warnings: list[str] = []
-    torch = software.torch.value if isinstance(software.torch, Known) else None
-    if torch is None:
-        warnings.append(f"torch cannot be found ({software.torch.reason}): pip install torch torchvision")  # type: ignore[union-attr]
-    else:
-        warnings += _torch(torch, software, gpus)
-    tensorflow = next((package for package in software.libraries if package.name == "tensorflow"), None)
-    if tensorflow is not None:
-        warnings += _tensorflow(tensorflow, software, gpus)
+    if isinstance(software.torch, Unknown):
+        warnings.append(f"no torch to train with ({software.torch.reason}): pip install torch torchvision")
+    elif gpus:
+        warnings += _torch(software.torch.value, software, gpus)
+    for package in software.libraries:
+        if package.name == "tensorflow":
+            warnings += _tensorflow(package, software, gpus)
     return tuple(warnings)
 
 
-def _torch(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
-    vendors = {gpu.vendor.value for gpu in gpus if isinstance(gpu.vendor, Known)}
-    build = torch.build or ""
-    wanted = {
-        Vendor.NVIDIA.value: ("cu", _wanted_cuda(gpus)),
-        Vendor.AMD.value: ("rocm", "rocm"),
-        Vendor.INTEL.value: ("xpu", "xpu"),
-    }
-    for vendor, (prefix, backend) in wanted.items():
-        if vendor in vendors and torch.build is not None and not re.match(rf"{prefix}[0-9]|xpu$", build):
-            name = next(gpu.name for gpu in gpus if isinstance(gpu.vendor, Known) and gpu.vendor.value == vendor)
-            kind = "a CPU-only build" if build == "cpu" else f"a {build} build"
-            return [
-                f"torch {torch.version} is {kind} and cannot use the {name}: "
-                f"uv pip install --reinstall torch torchvision --torch-backend={backend} ({GET_STARTED})"
-            ]
-    cuda = cuda_of(build)
-    if cuda is None or Vendor.NVIDIA.value not in vendors:
-        return []
-    return [*_driver(torch, cuda, software), *_capabilities(torch, cuda, software, gpus)]
+def cuda_of(build: str | None) -> str | None:
+    """``cu128`` as ``12.8``; ``None`` for any other build."""
+    match = re.fullmatch(r"cu(\d+)(\d)", build or "")
+    return f"{match[1]}.{match[2]}" if match else None
 
 
-def _driver(torch: Package, cuda: str, software: Software) -> list[str]:
+def driver_pair(software: Software) -> tuple[int, int] | None:
+    """The NVIDIA driver's first two numbers, or ``None`` where they are not known."""
     version = software.driver.version
-    least = minimum_driver(cuda, windows=software.os.startswith("Windows"))
-    if not isinstance(version, Known) or least is None:
+    found = re.match(r"(\d+)\.(\d+)", version.value) if isinstance(version, Known) else None
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _torch(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
+    """The first card's vendor decides which build is wanted; then driver and code for each NVIDIA card."""
+    vendor = next((Vendor(gpu.vendor.value) for gpu in gpus if isinstance(gpu.vendor, Known)), None)
+    built_for = next((maker for maker, begin in BUILDS_FOR.items() if (torch.build or "").startswith(begin)), None)
+    wrong = torch.build == "cpu" or (built_for is not None and built_for is not vendor)
+    if vendor is None or vendor is Vendor.APPLE:
+        return _apple(gpus) if vendor is Vendor.APPLE else []
+    if wrong:
+        kind = "the CPU-only build" if torch.build == "cpu" else f"the {torch.build} build"
+        return [f"torch {torch.version} is {kind} and cannot use the {gpus[0].name}: {_mend(vendor, software, gpus)}"]
+    cuda = cuda_of(torch.build)
+    if vendor is not Vendor.NVIDIA or cuda is None:
         return []
-    found = re.match(r"(\d+)\.(\d+)", version.value)
-    if found is None or (int(found[1]), int(found[2])) >= least:
-        return []
+    return [*_driver(torch, cuda, software, gpus), *_code(torch, cuda, software, gpus)]
+
+
+def _apple(gpus: tuple[Gpu, ...]) -> list[str]:
+    """Source: torch's "MPS environment variables"."""
     return [
-        f"torch {torch.version} is built for CUDA {cuda}, which needs driver {least[0]}.{least[1]} or later, and "
-        f"{version.value} is installed: update the driver, or uv pip install --reinstall torch torchvision --torch-backend=auto"
+        f"operators that torch lacks on the {gpus[0].name}'s GPU stop a detector: "
+        "export PYTORCH_ENABLE_MPS_FALLBACK=1 to run those on the CPU"
     ]
 
 
-def _capabilities(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
+def _driver(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
+    found, least = driver_pair(software), minimum_driver(cuda, windows=_on_windows(software))
+    if found is None or least is None or found >= least:
+        return []
+    return [
+        f"torch {torch.version} is built for CUDA {cuda}, which needs NVIDIA driver {least[0]}.{least[1]} or later, "
+        f"and {found[0]}.{found[1]} is installed: update the driver, or {_mend(Vendor.NVIDIA, software, gpus)}"
+    ]
+
+
+def _code(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
     """Cards for which the build has no code. ARM servers' wheels have a list of their own, which is not checked."""
-    warnings = []
     build = build_of(torch.version, cuda)
+    warnings = []
     for gpu in gpus:
-        if not isinstance(gpu.compute_capability, Known) or gpu.vendor != Known(value="nvidia", source="NVML"):
+        capability = gpu.compute_capability
+        if build is None or not isinstance(capability, Known) or "." not in capability.value:
             continue
-        capability = gpu.compute_capability.value
-        if capability in JETSON_CAPABILITIES or build is None or runs_on(build, capability):
-            continue
-        other = cuda_for(capability)
-        mend = (
-            f"uv pip install --reinstall --upgrade torch torchvision --torch-backend=cu{other.replace('.', '')}"
-            if other
-            else "no current build has: use an older torch"
-        )
-        warnings.append(
-            f"torch {torch.version} for CUDA {cuda} has no code for the {gpu.name} (compute capability {capability}): {mend}"
-        )
+        if capability.value in JETSON_CAPABILITIES or not runs_on(build, capability.value):
+            warnings.append(
+                f"torch {torch.version} for CUDA {cuda} has no code for the {gpu.name} "
+                f"(compute capability {capability.value}): {_mend(Vendor.NVIDIA, software, (gpu,))}"
+            )
     return list(dict.fromkeys(warnings))
 
 
+def _mend(vendor: Vendor, software: Software, gpus: tuple[Gpu, ...]) -> str:
+    """The command that installs a build for these cards."""
+    match vendor:
+        case Vendor.AMD:
+            return f"{REINSTALL}rocm ({GET_STARTED})"
+        case Vendor.INTEL:
+            return f"{REINSTALL}xpu ({GET_STARTED})"
+        case _:
+            pass
+    numbers = [gpu.compute_capability.value for gpu in gpus if isinstance(gpu.compute_capability, Known)]
+    oldest = min(numbers, key=lambda text: [int(part) for part in text.split(".")], default=None)
+    if oldest is None:
+        return f"{REINSTALL}auto ({GET_STARTED})"
+    if oldest in JETSON_CAPABILITIES:
+        return JETPACK
+    cuda = cuda_for(oldest, driver_pair(software), windows=_on_windows(software))
+    return f"{REINSTALL}cu{cuda.replace('.', '')} ({GET_STARTED})" if cuda else OLD_DRIVER
+
+
 def _tensorflow(tensorflow: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
-    """One line. Source: tensorflow.org/install/pip: Linux wheels take CUDA from the ``and-cuda`` extra, Windows' have none."""
-    nvidia = any(gpu.vendor == Known(value="nvidia", source="NVML") for gpu in gpus)
-    if nvidia and software.os.startswith("Windows"):
+    """One line. Source: tensorflow.org/install/pip: no GPU on native Windows after 2.10."""
+    nvidia = any(isinstance(gpu.vendor, Known) and gpu.vendor.value == Vendor.NVIDIA.value for gpu in gpus)
+    if nvidia and _on_windows(software):
         return [f"tensorflow {tensorflow.version} uses no GPU on Windows: run it in WSL2"]
     return []
 
 
-def cuda_of(build: str) -> str | None:
-    """``cu128`` as ``12.8``; ``None`` for any other build."""
-    match = re.fullmatch(r"cu(\d+)(\d)", build)
-    return f"{match[1]}.{match[2]}" if match else None
-
-
-def _wanted_cuda(gpus: tuple[Gpu, ...]) -> str:
-    """The backend that serves every NVIDIA card, by its oldest."""
-    capabilities = [
-        gpu.compute_capability.value
-        for gpu in gpus
-        if isinstance(gpu.compute_capability, Known) and "gfx" not in gpu.compute_capability.value
-    ]
-    oldest = min(capabilities, key=lambda text: tuple(int(part) for part in text.split(".")), default=None)
-    cuda = cuda_for(oldest) if oldest is not None else None
-    return f"cu{cuda.replace('.', '')}" if cuda else "auto"
+def _on_windows(software: Software) -> bool:
+    return software.os.startswith("Windows")

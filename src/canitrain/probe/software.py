@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from msgspec import Struct
+
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Driver, Package, Software
 from canitrain.probe.host import Host, derive
@@ -11,19 +13,34 @@ from canitrain.probe.host import Host, derive
 LIBRARIES = ("torchvision", "timm", "effdet", "yolov5", "ultralytics", "tensorflow")
 
 
-def read_software(host: Host, driver: Driver, notes: tuple[str, ...]) -> Software:
-    """Python, the operating system, torch and the model libraries."""
+class Packages(Struct, frozen=True, kw_only=True):
+    """torch, and those of ``LIBRARIES`` that are installed."""
+
+    torch: Known[Package] | Unknown
+    libraries: tuple[Package, ...]
+
+
+def read_packages(host: Host) -> Packages:
+    """torch with its build, and the model libraries."""
     packages = installed(host)
-    platform = host.platform.value if isinstance(host.platform, Known) else None
-    return Software(
-        python=platform.python if platform else "unknown",
-        os=f"{platform.system} {platform.release}" if platform else "unknown",
+    return Packages(
         torch=_torch(host, packages),
         libraries=tuple(
             Package(name=name, version=packages.value[name][0])
             for name in LIBRARIES
             if isinstance(packages, Known) and name in packages.value
         ),
+    )
+
+
+def describe_software(host: Host, packages: Packages, driver: Driver, notes: tuple[str, ...]) -> Software:
+    """Python, the operating system, the packages, the driver and what surrounds the process."""
+    platform = host.platform.value if isinstance(host.platform, Known) else None
+    return Software(
+        python=platform.python if platform else "unknown",
+        os=f"{platform.system} {platform.release}" if platform else "unknown",
+        torch=packages.torch,
+        libraries=packages.libraries,
         driver=driver,
         notes=notes,
     )
@@ -55,7 +72,9 @@ def _torch(host: Host, packages: Known[dict[str, tuple[str, str]]] | Unknown) ->
     version, folder = packages.value["torch"]
     public, _, tag = version.partition("+")
     build = tag or None
-    if build is None:
+    if host.system == "Darwin":
+        build = "mps"  # every build for macOS has it
+    elif build is None:
         stated = derive(host.read(f"{folder}/torch/version.py"), _build_of)
         build = stated.value if isinstance(stated, Known) else None
     return Known(value=Package(name="torch", version=public, build=build), source="metadata folder")

@@ -13,7 +13,6 @@ CUDA Toolkit release notes' table of the same name, read in November 2026.
 """
 MINIMUM_DRIVER_CUDA_10 = {"10.0": (410, 48), "10.1": (418, 39), "10.2": (440, 33)}
 """Before 11 every minor version needed a driver of its own. Source: the same page, table of CUDA 10.x, Linux."""
-NEWEST_CUDA = 13
 JETSON_CAPABILITIES = frozenset({"5.3", "6.2", "7.2", "8.7"})
 """Jetson modules, for which no general build has code: NVIDIA builds torch for them with JetPack."""
 
@@ -74,15 +73,15 @@ def minimum_driver(cuda: str, *, windows: bool) -> tuple[int, int] | None:
     return table.get(major, MINIMUM_DRIVER_CUDA_10.get(cuda))
 
 
-def cuda_for(capability: str) -> str | None:
-    """The newest CUDA version with a torch build for a card, or ``None`` where the table has none."""
-    fitting = [row.cuda for row in BUILDS if runs_on(row, capability)]
-    latest = [row for row in BUILDS if row.cuda in fitting and row is max(_same(row.cuda), key=lambda one: one.torch)]
-    return max((row.cuda for row in latest if runs_on(row, capability)), key=_pair, default=None)
-
-
-def _same(cuda: str) -> list[Build]:
-    return [row for row in BUILDS if row.cuda == cuda]
+def cuda_for(capability: str, driver: tuple[int, int] | None, *, windows: bool) -> str | None:
+    """The newest CUDA version whose torch build has code for a card and runs on ``driver`` (``None``: any driver)."""
+    fitting = []
+    for cuda in {row.cuda for row in BUILDS}:
+        newest = max((row for row in BUILDS if row.cuda == cuda), key=lambda row: row.torch)
+        least = minimum_driver(cuda, windows=windows)
+        if runs_on(newest, capability) and (driver is None or least is None or driver >= least):
+            fitting.append(cuda)
+    return max(fitting, key=_pair, default=None)
 
 
 def _pair(version: str) -> tuple[int, int]:

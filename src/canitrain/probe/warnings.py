@@ -118,12 +118,13 @@ def _cores(hardware: Hardware, limits: Limits) -> list[str]:
 def _storage(hardware: Hardware) -> list[str]:
     found = []
     storage = hardware.storage
-    if storage.kind == Known(value=StorageKind.NETWORK, source=getattr(storage.kind, "source", "")):
+    network = isinstance(storage.kind, Known) and storage.kind.value is StorageKind.NETWORK
+    if network and "WSL2" in hardware.software.notes:
+        found.append("the data lies on a Windows drive, which WSL2 reads slowly: move it into Linux's own file system")
+    elif network:
         found.append("the data lies on a network file system: copy it to a local disk first, or use --cache ram")
     if isinstance(storage.writable, Known) and not storage.writable.value:
         found.append("the data directory cannot be written: point caches and checkpoints elsewhere")
     if isinstance(storage.free_inodes, Known) and storage.free_inodes.value < FEW_INODES:
         found.append(f"only {storage.free_inodes.value} more files fit on the data's file system: delete small files")
-    if "WSL2" in hardware.software.notes and isinstance(storage.filesystem, Known) and storage.filesystem.value == "9p":
-        found.append("the data lies on a Windows drive, which WSL2 reads slowly: move it into Linux's own file system")
     return found
