@@ -19,7 +19,7 @@ _LARGE_ELEMENTS = 1 << 14
 """CPU tensors of at least this many elements are hollowed where they are feature maps (four dimensions or more)."""
 
 
-_MAPPED_BYTES = 1 << 20
+_MAPPED_BYTES = 1 << 16
 """From this size on, zeros on the CPU are pages that the kernel maps only when they are touched."""
 
 

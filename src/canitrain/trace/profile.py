@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from canitrain.core.errors import InputError
@@ -30,7 +32,8 @@ def trace_subject(subject: Subject, precisions: Sequence[Precision] = PRECISIONS
     """
     traces = {}
     for precision in precisions:
-        built = subject.build(precision)
+        with torch.device("meta") if subject.meta else nullcontext():
+            built = subject.build(precision)
         traces[precision] = trace_built(subject, built, precision)
     return _profile(subject, built, traces)
 
@@ -139,7 +142,7 @@ def _stages(fitter: Fitter, built: Built, records: Sequence[StepRecord]) -> tupl
             stages.append(
                 Stage(
                     name=name,
-                    backbone=any(name == prefix or name.startswith(f"{prefix}.") for prefix in built.backbone),
+                    backbone=_inside(name, built.backbone),
                     parameter_bytes=sizes[number].total,
                     trainable_parameter_bytes=sizes[number].trainable,
                     saved_bytes=saved,
@@ -148,6 +151,12 @@ def _stages(fitter: Fitter, built: Built, records: Sequence[StepRecord]) -> tupl
                 )
             )
     return tuple(stages)
+
+
+def _inside(stage: str, prefixes: Sequence[str]) -> bool:
+    """Whether every module path of ``stage`` lies under one of ``prefixes``."""
+    wanted = [path for prefix in prefixes for path in prefix.split("+")]
+    return all(any(path == prefix or path.startswith(f"{prefix}.") for prefix in wanted) for path in stage.split("+"))
 
 
 def _execution_order(record: StepRecord) -> list[int]:
