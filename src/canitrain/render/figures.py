@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from canitrain.core.interval import Interval
-from canitrain.core.units import GIB_BYTES, format_bytes, format_duration
+from canitrain.core.units import DAY_S, GIB_BYTES, HOUR_S, MINUTE_S, format_bytes, format_duration
 
+_UNIT_S = {"years": 365.25 * DAY_S, "days": DAY_S, "h": HOUR_S, "min": MINUTE_S, "s": 1.0, "ms": 0.001}
+"""The units that ``format_duration`` writes."""
 FULL, EMPTY = "#", "-"
 MOST_PERCENT = 999
 """Above it a percentage says no more than ``>999 %``."""
@@ -23,12 +25,11 @@ def bytes_interval(interval: Interval) -> str:
 
 
 def duration_interval(interval: Interval) -> str:
-    """``19 h (17-23 h)``; the range is left out where it rounds to nothing."""
+    """``19 h (17-23)``, all in the unit of the expected value; the range is left out where it rounds to nothing."""
     expected = format_duration(interval.expected)
-    low, high = format_duration(interval.low), format_duration(interval.high)
-    if low == high:
-        return expected
-    return f"{expected} ({_without_unit(low, high.rsplit(' ', 1)[1])}-{high})"
+    unit = expected.rsplit(" ", 1)[1]
+    low, high = (_in_unit(end_s, unit) for end_s in (interval.low, interval.high))
+    return expected if low == high else f"{expected} ({low}-{high})"
 
 
 def percent(need: float, budget: float) -> str:
@@ -77,6 +78,14 @@ def images_per_s(rate: float) -> str:
     if rate >= 100:  # noqa: PLR2004  # three figures
         return f"{rate:.0f}"
     return f"{rate:.1f}" if rate >= 1 else f"{rate:.2f}"
+
+
+def _in_unit(duration_s: float, unit: str) -> str:
+    """``duration_s`` in ``unit`` with two or three figures."""
+    value = duration_s / _UNIT_S[unit]
+    if value >= 10:  # noqa: PLR2004  # two figures
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 def _without_unit(text: str, unit: str) -> str:

@@ -65,7 +65,7 @@ def _deciding_resource(report: Report) -> Resource:
 def run_line(report: Report) -> str:
     """Batch, precision, epochs, images, size, optimizer and workers of the run that the figures speak of."""
     recipe, chosen = report.recipe, report.recommendation
-    batch = "no batch fits" if report.batch_size is None else f"batch {report.batch_size}"
+    batch = "batch not decided" if report.batch_size is None else f"batch {report.batch_size}"
     if recipe.gpus > 1:
         batch += f" on each of {recipe.gpus} GPUs"
     if chosen.accumulation_steps > 1 and report.batch_size == chosen.batch_size:

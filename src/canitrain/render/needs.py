@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from canitrain.core.interval import Interval
 from canitrain.core.report import Report, Resource, Status
@@ -30,7 +31,8 @@ def needs(report: Report) -> tuple[Need, ...]:
     if report.memory is not None:
         memory = report.memory
         if memory.gpu is not None:
-            rows.append(_bytes_row(report, Resource.GPU_MEMORY, memory.gpu.device_bytes, memory.gpu.budget_bytes))
+            row = _bytes_row(report, Resource.GPU_MEMORY, memory.gpu.device_bytes, memory.gpu.budget_bytes)
+            rows.append(replace(row, label="Each GPU") if report.recipe.gpus > 1 else row)
         rows.append(_bytes_row(report, Resource.RAM, memory.host.ram_bytes, memory.host.ram_budget_bytes))
         if memory.host.shm_bytes.high > 0:
             rows.append(_bytes_row(report, Resource.SHM, memory.host.shm_bytes, memory.host.shm_budget_bytes))

@@ -15,7 +15,7 @@ from canitrain.render.words import BOTTLENECK, EVIDENCE, STATUS
 
 LEAST_COLUMNS, MOST_COLUMNS = 60, 120
 INDENT = 11
-NEED_COLUMNS, BUDGET_COLUMNS, PERCENT_COLUMNS = 24, 17, 7
+NEED_COLUMNS, BUDGET_COLUMNS, PERCENT_COLUMNS = 23, 17, 7
 
 
 def render_text(report: Report, *, columns: int = 80, color: bool = False, explain: bool = False) -> str:
@@ -145,6 +145,9 @@ def _warnings(report: Report, width: int) -> list[Line]:
 
 
 def _evidence(report: Report, width: int) -> list[Line]:
+    if report.memory is None:
+        return []
+
     def said(evidence: Evidence) -> str:
         return f"{EVIDENCE[evidence.level]} ({evidence.detail})"
 

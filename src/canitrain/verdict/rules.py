@@ -32,8 +32,10 @@ def gpu_memory_rule(question: Question, run: RunEstimate) -> Reason | None:
         least = format_bytes(memory.required_bytes.low)
         status, message = Status.NO_GO, f"{batch} needs at least {least} of GPU memory, {there}"
     else:
-        span = f"{format_bytes(memory.required_bytes.expected)} to {format_bytes(needed.high)}"
-        status, message = Status.TIGHT, f"{batch} takes {span} of GPU memory, {there}"
+        least, most = format_bytes(memory.required_bytes.expected), format_bytes(needed.high)
+        odds = "probably does not fit" if memory.required_bytes.expected > memory.budget_bytes else "may run out"
+        status = Status.TIGHT
+        message = f"{batch} {odds}: it needs {least} at the least and up to {most} of GPU memory, {there}"
     return Reason(resource=Resource.GPU_MEMORY, status=status, message=message)
 
 

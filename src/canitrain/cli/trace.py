@@ -1,0 +1,39 @@
+"""``canitrain trace``: any torch model to a profile that ``check`` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from canitrain.cli.output import check_writable, tell
+from canitrain.core.units import format_bytes
+
+EXAMPLES = (
+    "canitrain trace torchvision:fasterrcnn_resnet50_fpn --output fasterrcnn.json",
+    "canitrain trace yolov5:yolov5s --output yolov5s.json",
+    "canitrain trace my_model.py:build --output my_model.json",
+    "Needs torch and the model's library: pip install 'canitrain[models]'",
+)
+
+
+def trace_command(
+    spec: Annotated[
+        str,
+        typer.Argument(metavar="SPEC", help="LIBRARY:MODEL (torchvision, timm, yolov5, effdet) or FILE.py:FUNCTION."),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PROFILE.json", help="Where to write the profile.")],
+) -> int:
+    """Run training steps of a real model on the CPU, record them, and write a profile for `check --model`."""
+    check_writable(output)
+    from canitrain.trace.spec import trace_spec  # noqa: PLC0415  # imports torch
+    from canitrain.trace.writer import profile_json  # noqa: PLC0415
+
+    tell(f"tracing {spec}: this runs several training steps and can take minutes")
+    profile = trace_spec(spec)
+    output.write_text(profile_json(profile), encoding="utf-8")
+    tell(f"{profile.title}: {profile.parameters:,} parameters, {format_bytes(output.stat().st_size)} in {output}")
+    tell(f"next: canitrain check --model {output} --images 20000")
+    return 0
