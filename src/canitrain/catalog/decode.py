@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import enum
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from canitrain.catalog.explain import explain_mismatch, explain_syntax, untyped
 from canitrain.core.errors import CanitrainError, CatalogError, InputError
 
 T = TypeVar("T")
 
 _SIGNED_KEYS = ("check_live_error", "check_flops_error")
 """The only numbers of any file that may be below zero: residuals."""
-_STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
-_SHOWN_CHARACTERS = 60
+_OUT_OF_RANGE = "Number out of range"
+"""What msgspec says of a number that no double holds."""
 
 
 class Owner(enum.Enum):
@@ -55,16 +55,19 @@ def decode_json(raw: bytes, type_: type[T], path: Path, owner: Owner, *, hint: s
         CatalogError: a file of ours does.
     """
     try:
-        record = msgspec.json.decode(raw, type=type_)
         if owner is Owner.USER:
             refuse_bad_numbers(msgspec.json.decode(raw), path, owner, hint=hint)
+        return msgspec.json.decode(raw, type=type_)
     except msgspec.ValidationError as error:
-        raise _error(owner, f"{path}: {_explained(str(error), msgspec.json.decode(raw))}", hint) from None
+        if _OUT_OF_RANGE in str(error):
+            import json  # noqa: PLC0415 -- reads 1e999 as infinity, so that the usual check can name the key
+
+            refuse_bad_numbers(json.loads(raw), path, owner, hint=hint)
+        raise _error(owner, f"{path}: {explain_mismatch(str(error), untyped(raw))}", hint) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _error(owner, f"{path} is not valid JSON: {_syntax(str(error), raw)}", hint) from None
+        raise _error(owner, f"{path} is not valid JSON: {explain_syntax(str(error), raw)}", hint) from None
     except RecursionError:
         raise _error(owner, f"{path} is nested too deeply to be what it should be", hint) from None
-    return record
 
 
 def decode_toml(path: Path, type_: type[T]) -> T:
@@ -82,7 +85,7 @@ def decode_toml(path: Path, type_: type[T]) -> T:
         refuse_bad_numbers(table, path, Owner.CANITRAIN, hint=hint, signed=True)
         return msgspec.convert(table, type_)
     except msgspec.ValidationError as error:
-        raise CatalogError(f"{path}: {_explained(str(error), table)}", hint=hint) from None
+        raise CatalogError(f"{path}: {explain_mismatch(str(error), table)}", hint=hint) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogError(f"{path} is not valid TOML: {error}", hint=hint) from None
 
@@ -94,7 +97,7 @@ def refuse_bad_numbers(tree: Any, path: Path, owner: Owner, *, hint: str, signed
         InputError: one is not, in a user's file.
         CatalogError: one is not, in a file of ours.
     """
-    for key, number in _numbers(tree, "$"):
+    for key, number in _numbers(tree, ""):
         if not math.isfinite(number):
             raise _error(owner, f"{path}: {key} is {number}, not a finite number", hint)
         if number < 0 and not signed:
@@ -111,43 +114,10 @@ def _numbers(node: Any, key: str) -> Iterator[tuple[str, float]]:  # noqa: ANN40
         case dict():
             for name, child in node.items():
                 if name not in _SIGNED_KEYS:
-                    yield from _numbers(child, f"{key}.{name}")
+                    yield from _numbers(child, f"{key}.{name}" if key else name)
         case list():
             for index, child in enumerate(node):
                 yield from _numbers(child, f"{key}[{index}]")
-
-
-def _explained(message: str, tree: Any) -> str:  # noqa: ANN401 -- decoded JSON
-    """Turn msgspec's ``what - at `path``` into ``path: what``, with the value found there."""
-    what, _, where = message.partition(" - at ")
-    where = where.strip("`") or "$"
-    node = tree
-    for name, index in _STEP.findall(where):
-        try:
-            node = node[name] if name else node[int(index)]
-        except (KeyError, IndexError, TypeError, ValueError):
-            return f"{where}: {what}"
-    if isinstance(node, dict | list):
-        return f"{where}: {what}"
-    shown = repr(node)
-    return f"{where} is {shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + '...'}: {what}"
-
-
-def _syntax(message: str, raw: bytes) -> str:
-    """What is wrong with the text, in a reader's words."""
-    if not raw.strip():
-        return "it is empty"
-    if "truncated" in message:
-        return "it ends too early"
-    found = re.search(r"\(byte (\d+)\)", message)
-    if found is None:
-        return message
-    before = raw[: int(found[1])]
-    line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
-    word = re.match(rb"-?\w+", raw[int(found[1]) :])
-    near = f", near {word[0].decode(errors='replace')!r}" if word else ""
-    what = message.partition(" (byte")[0].removeprefix("JSON is malformed: ")
-    return f"{what} at line {line}, column {column}{near}"
 
 
 def _error(owner: Owner, message: str, hint: str) -> CanitrainError:
