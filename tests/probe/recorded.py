@@ -1,4 +1,4 @@
-"""A recorded machine of ``tests/machines`` as the probe's ``Sources``; the format is in ``tests/machines/README.md``."""
+"""A machine of ``tests/machines`` as the probe's ``Sources``; the format is in ``tests/machines/README.md``."""
 
 from __future__ import annotations
 
@@ -114,27 +114,26 @@ class RecordedMachine:
     def nvml(self, function: str, *arguments: object) -> object:
         if self.nvml_answers is None:
             raise NVMLError_LibraryNotFound("NVML Shared Library Not Found")
-        match function, arguments:
-            case "nvmlInit", ():
-                return _answer(self.nvml_answers.get("nvmlInit"))
-            case "nvmlDeviceGetCount", ():
-                return _answer(self.nvml_answers.get("nvmlDeviceGetCount", len(self.devices)))
-            case "nvmlDeviceGetHandleByIndex", (int(number),):
-                if "lost" in self.devices[number]:
-                    raise NVMLError("GPU is lost")
-                return f"device {number}"
-            case "nvmlDeviceGetMigDeviceHandleByIndex", (str(handle), int(number)):
-                if number >= len(self._device(handle).get("slices", [])):
-                    raise NVMLError("Not Found")
-                return f"{handle} slice {number}"
-            case "nvmlSystemGetProcessName", (int(pid),):
-                return _answer(self.nvml_answers["process_names"][str(pid)])
-            case _, ():
-                return _answer(self.nvml_answers[function])
-            case _, (str(handle), *rest):
-                return self._of_device(function, handle, rest)
-            case _:
-                raise NVMLError("Invalid Argument")
+        if function == "nvmlSystemGetProcessName":
+            return _answer(self.nvml_answers["process_names"][str(arguments[0])])
+        if function == "nvmlDeviceGetHandleByIndex":
+            return self._handle(int(str(arguments[0])))
+        if function == "nvmlDeviceGetMigDeviceHandleByIndex":
+            return self._slice_handle(str(arguments[0]), int(str(arguments[1])))
+        if arguments:
+            return self._of_device(function, str(arguments[0]), list(arguments[1:]))
+        usual = {"nvmlInit": None, "nvmlDeviceGetCount": len(self.devices)}
+        return _answer({**usual, **self.nvml_answers}[function])
+
+    def _handle(self, number: int) -> str:
+        if "lost" in self.devices[number]:
+            raise NVMLError("GPU is lost")
+        return f"device {number}"
+
+    def _slice_handle(self, handle: str, number: int) -> str:
+        if number >= len(self._device(handle).get("slices", [])):
+            raise NVMLError("Not Found")
+        return f"{handle} slice {number}"
 
     def amdsmi(self, function: str, *arguments: object) -> object:
         raise ModuleNotFoundError("No module named 'amdsmi'", name="amdsmi")
@@ -173,7 +172,7 @@ def _answer(answer: Any) -> Any:
 
 
 def cpuinfo_text(*, model: str, flags: str, sockets: int, cores: int, threads: int, mhz: float | None = None) -> str:
-    """``/proc/cpuinfo`` of x86: one block a thread, numbered as Linux does (all cores first, then their second threads)."""
+    """``/proc/cpuinfo`` of x86, one block a thread: all cores first, then their second threads, as Linux numbers them."""
     blocks = []
     for thread in range(threads):
         for socket in range(sockets):

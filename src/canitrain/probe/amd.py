@@ -23,7 +23,8 @@ NAMES = {
 }  # fmt: skip
 """Where the device number alone says it. Source: the PCI ID repository and libdrm's amdgpu.ids."""
 INTEGRATED_TARGETS = frozenset({
-    "gfx902", "gfx909", "gfx90c", "gfx1033", "gfx1035", "gfx1036", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153",
+    "gfx902", "gfx909", "gfx90c", "gfx1033", "gfx1035", "gfx1036", "gfx1103",
+    "gfx1150", "gfx1151", "gfx1152", "gfx1153",
 })  # fmt: skip
 """APUs. Source: LLVM's "User Guide for AMDGPU Backend", table of processors."""
 
@@ -117,7 +118,7 @@ def _parse_properties(text: str) -> dict[str, int]:
 
 
 def _parse_node(row: dict[str, int]) -> _Node:
-    """``gfx_target_version`` 90010 is gfx90a: major, minor and stepping, two decimal digits each, the last in hexadecimal."""
+    """``gfx_target_version`` 90010 is gfx90a: major, minor, stepping, two decimal digits each, then in hexadecimal."""
     version = positive(row["gfx_target_version"])
     return _Node(
         location=(row.get("domain", 0) << 16) | row["location_id"],

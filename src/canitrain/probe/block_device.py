@@ -2,99 +2,119 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import StorageKind
-from canitrain.probe.host import Host
+from canitrain.probe.host import Host, derive
 from canitrain.probe.mounts import Mount, mount_of
 
 DEPTH_LIMIT = 8
 """Layers (partition, crypt, LVM, RAID, loop) that are followed; a longer chain is a cycle."""
-VIRTUAL_MODELS = ("PersistentDisk", "Virtual Disk", "Virtual disk", "QEMU HARDDISK", "VBOX HARDDISK", "VMware Virtual")
-"""What hypervisors call their disks (``/sys/block/*/device/model``): their rotational flag says nothing."""
-NETWORK_MODELS = ("Amazon Elastic Block Store",)
-"""Disks that look like NVMe and are served over a network. Source: AWS, "Amazon EBS volumes and NVMe"."""
+VIRTUAL = "is a virtual disk: only its host knows what it lies on; give --storage"
+BY_NAME: tuple[tuple[tuple[str, ...], StorageKind | str], ...] = (
+    (("zram", "ram", "pmem"), StorageKind.MEMORY),
+    (("nbd", "rbd", "drbd"), StorageKind.NETWORK),
+    (("vd", "xvd"), VIRTUAL),
+    (("mmcblk",), "is an SD card or eMMC, of which rates differ tenfold; give --storage"),
+)
+"""Disks whose kind, or why it is unknown, follows from the name. Source: the kernel's admin-guide/devices.txt."""
+BY_MODEL: tuple[tuple[tuple[str, ...], StorageKind | str], ...] = (
+    (
+        ("PersistentDisk", "Virtual Disk", "Virtual disk", "QEMU HARDDISK", "VBOX HARDDISK", "VMware Virtual"),
+        VIRTUAL,
+    ),
+    (("Amazon Elastic Block Store",), StorageKind.NETWORK),
+)
+"""What hypervisors call their disks (``device/model``), and AWS a network disk ("Amazon EBS volumes and NVMe")."""
 SLOWEST_FIRST = (StorageKind.NETWORK, StorageKind.HDD, StorageKind.SSD, StorageKind.NVME, StorageKind.MEMORY)
 
-Answer = tuple[Known[StorageKind] | Unknown, Known[str] | Unknown]
+
+class Disk(Struct, frozen=True, kw_only=True):
+    """Kind and name of what a file system lies on."""
+
+    kind: Known[StorageKind] | Unknown
+    device: Known[str] | Unknown
 
 
-def block_device(host: Host, mounts: tuple[Mount, ...], mount: Mount) -> Answer:
+def block_device(host: Host, mounts: tuple[Mount, ...], mount: Mount) -> Disk:
     """Kind and name of the disk under ``mount``."""
-    if mount.device.startswith("0:") and mount.source.startswith("/dev/"):
-        folder = host.resolve(f"/sys/class/block/{mount.source.rpartition('/')[2]}")  # btrfs numbers itself
-    elif mount.device.startswith("0:"):
-        unknown = Unknown(reason=f"file system {mount.filesystem}: its disks are not named in /proc/self/mountinfo")
-        return unknown, unknown
-    else:
-        folder = host.resolve(f"/sys/dev/block/{mount.device}")
-    return _follow(host, mounts, folder, DEPTH_LIMIT)
+    return _follow(host, mounts, _folder(host, mount), DEPTH_LIMIT)
 
 
-def _follow(host: Host, mounts: tuple[Mount, ...], folder: Known[str] | Unknown, depth: int) -> Answer:
+def _folder(host: Host, mount: Mount) -> Known[str] | Unknown:
+    """The device's folder under ``/sys``. btrfs numbers itself, and is found by the name of its device."""
+    if not mount.device.startswith("0:"):
+        return host.resolve(f"/sys/dev/block/{mount.device}")
+    if mount.source.startswith("/dev/"):
+        return host.resolve(f"/sys/class/block/{mount.source.rpartition('/')[2]}")
+    return Unknown(reason=f"file system {mount.filesystem}: its disks are not named in /proc/self/mountinfo")
+
+
+def _follow(host: Host, mounts: tuple[Mount, ...], folder: Known[str] | Unknown, depth: int) -> Disk:
+    """The disk at the end of the chain that begins at ``folder``; of several, the one that decides."""
     if isinstance(folder, Unknown):
-        return folder, folder
+        return _nothing(folder)
     names = host.names(folder.value)
     if isinstance(names, Unknown):
-        return names, names
+        return _nothing(names)
     if depth == 0:
-        unknown = Unknown(reason=f"{folder.value}: more than {DEPTH_LIMIT} layers of devices")
-        return unknown, unknown
-    if "partition" in names.value:
-        return _follow(host, mounts, Known(value=folder.value.rpartition("/")[0], source=folder.source), depth - 1)
-    if "loop" in names.value:
-        backing = host.read(f"{folder.value}/loop/backing_file")
+        return _nothing(Unknown(reason=f"{folder.value}: more than {DEPTH_LIMIT} layers of devices"))
+    below = _below(host, mounts, folder.value, names.value)
+    if isinstance(below, Unknown):
+        return _nothing(below)
+    if not below:
+        return _disk(host, folder.value)
+    return min((_follow(host, mounts, part, depth - 1) for part in below), key=_slowness)
+
+
+def _below(
+    host: Host, mounts: tuple[Mount, ...], folder: str, names: tuple[str, ...]
+) -> list[Known[str] | Unknown] | Unknown:
+    """What a partition, loop device, or layer of device mapper or RAID lies on; nothing for a disk."""
+    if "partition" in names:
+        return [Known(value=folder.rpartition("/")[0], source=folder)]
+    if "loop" in names:
+        backing = host.read(f"{folder}/loop/backing_file")
         if isinstance(backing, Unknown):
-            return backing, backing
-        under = mount_of(mounts, backing.value if backing.value.startswith("/") else "/")
-        if under.device.startswith("0:"):
-            unknown = Unknown(reason=f"loop device on {under.filesystem}")
-            return unknown, unknown
-        return _follow(host, mounts, host.resolve(f"/sys/dev/block/{under.device}"), depth - 1)
-    slaves = host.names(f"{folder.value}/slaves") if "slaves" in names.value else Known(value=(), source="")
+            return backing
+        return [_folder(host, mount_of(mounts, backing.value if backing.value.startswith("/") else "/"))]
+    if "slaves" not in names:
+        return []
+    slaves = host.names(f"{folder}/slaves")
     if isinstance(slaves, Unknown):
-        return slaves, slaves
-    if slaves.value:
-        below = [
-            _follow(host, mounts, host.resolve(f"{folder.value}/slaves/{name}"), depth - 1) for name in slaves.value
-        ]
-        return min(below, key=_slowness)
-    return _disk(host, folder.value)
+        return slaves
+    return [host.resolve(f"{folder}/slaves/{name}") for name in slaves.value]
 
 
-def _slowness(answer: Answer) -> int:
+def _slowness(disk: Disk) -> int:
     """Order in which one disk of several decides: an unknown one first, then the slowest."""
-    return SLOWEST_FIRST.index(answer[0].value) if isinstance(answer[0], Known) else -1
+    return SLOWEST_FIRST.index(disk.kind.value) if isinstance(disk.kind, Known) else -1
 
 
-def _disk(host: Host, folder: str) -> Answer:
-    """A whole disk by its name, model and rotational flag."""
+def _nothing(why: Unknown) -> Disk:
+    return Disk(kind=why, device=why)
+
+
+def _disk(host: Host, folder: str) -> Disk:
+    """A whole disk."""
     name = folder.rpartition("/")[2]
-    device: Known[str] | Unknown = Known(value=name, source=folder)
-    if name.startswith(("zram", "ram", "pmem")):
-        return Known(value=StorageKind.MEMORY, source=folder), device
-    if name.startswith(("vd", "xvd")):
-        return Unknown(reason=f"{name} is a virtual disk: only its host knows what it lies on; give --storage"), device
-    if name.startswith("mmcblk"):
-        return Unknown(reason=f"{name} is an SD card or eMMC, of which rates differ tenfold; give --storage"), device
-    if name.startswith(("nbd", "rbd", "drbd")):
-        return Known(value=StorageKind.NETWORK, source=folder), device
     model = host.read(f"{folder}/device/model")
+    label = f"{name} ({' '.join(model.value.split())})" if isinstance(model, Known) else name
+    return Disk(kind=_kind(host, folder, name, model), device=Known(value=label, source=folder))
+
+
+def _kind(host: Host, folder: str, name: str, model: Known[str] | Unknown) -> Known[StorageKind] | Unknown:
+    """By name, by model, or by the rotational flag."""
+    table = [(name, row) for row in BY_NAME]
     if isinstance(model, Known):
-        device = Known(value=f"{name} ({' '.join(model.value.split())})", source=folder)
-        if model.value.strip().startswith(VIRTUAL_MODELS):
-            return Unknown(
-                reason=f"{name} is a virtual disk: only its host knows what it lies on; give --storage"
-            ), device
-        if model.value.strip().startswith(NETWORK_MODELS):
-            return Known(value=StorageKind.NETWORK, source=f"{folder}/device/model"), device
-    elif name.startswith("nvme"):
-        return model, device  # it may be a cloud's network disk, which looks like NVMe
-    if name.startswith("nvme"):
-        return Known(value=StorageKind.NVME, source=folder), device
-    flag = host.read(f"{folder}/queue/rotational")
-    if isinstance(flag, Unknown):
-        return flag, device
-    kind = {"0": StorageKind.SSD, "1": StorageKind.HDD}.get(flag.value)
-    if kind is None:
-        return Unknown(reason=f"{flag.source}: makes no sense: {flag.value[:40]!r}"), device
-    return Known(value=kind, source=flag.source), device
+        table += [(model.value.strip(), row) for row in BY_MODEL]
+    for text, (beginnings, verdict) in table:
+        if text.startswith(beginnings):
+            if isinstance(verdict, str):
+                return Unknown(reason=f"{name} {verdict}")
+            return Known(value=verdict, source=folder)
+    if name.startswith("nvme"):  # without a model it may be a cloud's network disk
+        return derive(model, lambda _: StorageKind.NVME, folder)
+    flags = {"0": StorageKind.SSD, "1": StorageKind.HDD}
+    return derive(host.read(f"{folder}/queue/rotational"), lambda flag: flags[flag])

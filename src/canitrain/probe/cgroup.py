@@ -46,16 +46,16 @@ def find_cgroups(host: Host) -> Cgroups | Unknown:
     if isinstance(mounts, Unknown):
         return mounts
     found = Cgroups()
+    readers = (
+        ("memory", _memory, found.unread_ram),
+        ("cpu", _quota, found.unread_cores),
+        ("cpuset", _cpuset, found.unread_cores),
+    )
     for controllers, path in membership.value:
-        if "memory" in controllers or not controllers:
-            for group in _chain(host, mounts.value, controllers, path, "memory", found.unread_ram):
-                _memory(host, group, found)
-        if "cpu" in controllers or not controllers:
-            for group in _chain(host, mounts.value, controllers, path, "cpu", found.unread_cores):
-                _quota(host, group, found)
-        if "cpuset" in controllers or not controllers:
-            for group in _chain(host, mounts.value, controllers, path, "cpuset", found.unread_cores):
-                _cpuset(host, group, found)
+        for controller, read, unread in readers:
+            if controller in controllers or not controllers:
+                for group in _chain(host, _mount(mounts.value, controllers, controller), path, unread):
+                    read(host, group, found)
     return found
 
 
@@ -67,17 +67,20 @@ def parse_membership(text: str) -> tuple[tuple[tuple[str, ...], str], ...]:
     return tuple((tuple(names.split(",")) if names else (), path) for _, names, path in rows)
 
 
-def _chain(  # noqa: PLR0917
-    host: Host, mounts: tuple[Mount, ...], controllers: tuple[str, ...], path: str, controller: str, unread: list[str]
-) -> list[_Group]:
+def _mount(mounts: tuple[Mount, ...], controllers: tuple[str, ...], controller: str) -> Mount | None:
+    """Where the hierarchy with that controller is mounted: version 2 has one for all."""
+    for mount in mounts:
+        if mount.filesystem == "cgroup2" and not controllers:
+            return mount
+        if mount.filesystem == "cgroup" and controllers and controller in mount.options:
+            return mount
+    return None
+
+
+def _chain(host: Host, mount: Mount | None, path: str, unread: list[str]) -> list[_Group]:
     """The group at ``path`` and its parents up to the mount point, so far as they are visible."""
-    kind = "cgroup" if controllers else "cgroup2"
-    mount = next(
-        (mount for mount in mounts if mount.filesystem == kind and (not controllers or controller in mount.options)),
-        None,
-    )
     if mount is None:
-        unread.append(f"{kind} {controller}: not mounted")
+        unread.append("control groups are not mounted here")
         return []
     # Without a cgroup namespace a container sees its host's path, of which only the mount's root is there
     visible = is_under(path, mount.root) and not path.startswith("/..")
@@ -91,7 +94,7 @@ def _chain(  # noqa: PLR0917
         elif "cgroup.procs" not in names.value:
             unread.append(f"{folder}/: not a control group")
         else:
-            groups.append(_Group(path=folder, files=names.value, version=1 if controllers else 2))
+            groups.append(_Group(path=folder, files=names.value, version=2 if mount.filesystem == "cgroup2" else 1))
         if inner in {"", "/"}:
             return groups
         inner = inner.rpartition("/")[0]
@@ -135,17 +138,15 @@ def _reclaimable(text: str) -> int:
 
 
 def _quota(host: Host, group: _Group, found: Cgroups) -> None:
+    quota: Known[float | None] | Unknown
     if "cpu.max" in group.files:
-        quota = derive(host.read(f"{group.path}/cpu.max"), _parse_cpu_max)
         name = "cgroup v2 cpu.max"
+        quota = derive(host.read(f"{group.path}/cpu.max"), _parse_cpu_max)
     elif "cpu.cfs_quota_us" in group.files:
-        quota = derive(host.read(f"{group.path}/cpu.cfs_quota_us"), int)
         name = "cgroup v1 cpu.cfs_quota_us"
-        if isinstance(quota, Known) and quota.value >= 0:
-            quota_us = positive(quota.value or 1)
-            quota = derive(host.read(f"{group.path}/cpu.cfs_period_us"), lambda text: quota_us / positive(text))
-        elif isinstance(quota, Known):
-            return  # -1: no quota
+        period = host.read(f"{group.path}/cpu.cfs_period_us")
+        period_us = period.value if isinstance(period, Known) else ""  # no number: a quota is then unknown
+        quota = derive(host.read(f"{group.path}/cpu.cfs_quota_us"), lambda text: _parse_cfs(text, period_us))
     else:
         return
     if isinstance(quota, Unknown):
@@ -158,6 +159,11 @@ def _parse_cpu_max(text: str) -> float | None:
     """Cores that ``QUOTA PERIOD`` allows, or ``None`` for ``max``."""
     quota_us, period_us = text.split()
     return None if quota_us == "max" else positive(quota_us) / positive(period_us)
+
+
+def _parse_cfs(quota_us: str, period_us: str) -> float | None:
+    """Cores that version 1's two files allow, or ``None`` for a quota of -1."""
+    return None if int(quota_us) == -1 else positive(quota_us) / positive(period_us)
 
 
 def _cpuset(host: Host, group: _Group, found: Cgroups) -> None:

@@ -6,7 +6,6 @@ import re
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bound, Cpu
-from canitrain.probe.cpuinfo_cache import cpuinfo_flags
 from canitrain.probe.host import Host, derive, first_known, positive
 from canitrain.probe.limits import Limits
 
@@ -15,7 +14,8 @@ ARM_EXTENSIONS = {"asimd": "neon", "neon": "neon", "sve": "sve"}
 """What ``Features`` of ``/proc/cpuinfo`` calls them. Source: Documentation/arch/arm64/elf_hwcaps.rst."""
 ARM_PARTS = {
     "0xd03": "Cortex-A53", "0xd07": "Cortex-A57", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76",
-    "0xd0c": "Neoverse-N1", "0xd40": "Neoverse-V1", "0xd42": "Cortex-A78AE", "0xd49": "Neoverse-N2", "0xd4f": "Neoverse-V2",
+    "0xd0c": "Neoverse-N1", "0xd40": "Neoverse-V1", "0xd42": "Cortex-A78AE", "0xd49": "Neoverse-N2",
+    "0xd4f": "Neoverse-V2",
 }  # fmt: skip
 """``CPU part`` of ARM's own cores. Source: the MIDR_EL1 part numbers in the technical reference manuals."""
 MHZ, GHZ, KHZ = 1e6, 1e9, 1e3
@@ -111,6 +111,8 @@ def _macos(host: Host, architecture: Known[str] | Unknown) -> Cpu:
 
 
 def _windows(host: Host, architecture: Known[str] | Unknown) -> Cpu:
+    from canitrain.probe.cpuinfo_cache import cpuinfo_flags  # noqa: PLC0415 - only where the system has no file for it
+
     name = host.run("reg", "query", REGISTRY_KEY, "/v", "ProcessorNameString")
     speed = host.run("reg", "query", REGISTRY_KEY, "/v", "~MHz")
     return _cpu(
@@ -146,7 +148,7 @@ def _cpu(  # noqa: PLR0917
 
 
 def parse_cpuinfo(text: str) -> tuple[dict[str, str], ...]:
-    """One record a processor; raises ValueError where there is none. ARM's trailing ``Model`` lines are no processor."""
+    """One record a processor; raises ValueError where there is none. ARM's trailing lines are no processor."""
     rows = []
     for block in text.split("\n\n"):
         row = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}

@@ -18,7 +18,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 TOTAL_LIMIT_S = 2.5
-"""The whole probe's time; what is asked later is unknown. Ours: a probe that hangs is worse than one that knows less."""
+"""The whole probe's time; what is asked later is unknown: one that hangs is worse than one that knows less."""
 CALL_LIMIT_S = 0.8
 """One file, folder or NVML query."""
 START_LIMIT_S = 2.0
@@ -62,21 +62,22 @@ class _Worker:
 
 def failure_text(error: BaseException) -> str:
     """What went wrong, for a reader, without a trace and without a path."""
-    match error:
-        case FileNotFoundError() | NotADirectoryError():
-            return "not there"
-        case PermissionError():
-            return "permission denied"
-        case queue.Empty() | subprocess.TimeoutExpired() | TimeoutError():
-            return HANGS
-        case subprocess.CalledProcessError():
-            return f"exited with {error.returncode}"
-        case ModuleNotFoundError():
-            return f"the Python package {error.name} is not installed"
-        case OSError() if error.strerror:
-            return error.strerror.lower()
-        case _:
-            return f"{type(error).__name__}: {error}".splitlines()[0][:120]
+    for kinds, text in _FAILURES:
+        if isinstance(error, kinds):
+            return text
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"exited with {error.returncode}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return f"{type(error).__name__}: {error}".splitlines()[0][:120]
+
+
+_FAILURES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((FileNotFoundError, NotADirectoryError), "not there"),
+    ((PermissionError,), "permission denied"),
+    ((queue.Empty, subprocess.TimeoutExpired, TimeoutError), HANGS),
+    ((ModuleNotFoundError,), "the Python package is not installed"),
+)
 
 
 class Host:
@@ -157,9 +158,9 @@ class Host:
     ) -> Known[T] | Unknown:
         """Ask within the limits and check that the answer is of ``kind``."""
         left_s = min(limit_s, self._end_s - time.monotonic())
+        if left_s <= 0:
+            return self._failed(source, HANGS)
         try:
-            if left_s <= 0:
-                raise TimeoutError
             answer = self._worker.ask(question, left_s)
         except Exception as error:  # noqa: BLE001 - every failure is a reason
             if isinstance(error, queue.Empty):

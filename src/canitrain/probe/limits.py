@@ -73,7 +73,7 @@ def read_limits(host: Host) -> Limits:
 
 
 def parse_ulimits(text: str) -> dict[str, int]:
-    """Soft limits of ``/proc/self/limits`` by row name, unlimited ones left out; raises ValueError where it is no such table."""
+    """Soft limits of ``/proc/self/limits`` by row, without unlimited ones; raises ValueError for another text."""
     header, *rows = text.splitlines()
     soft_at, hard_at = header.index("Soft Limit"), header.index("Hard Limit")
     limits = {row[:soft_at].strip(): row[soft_at:hard_at].strip() for row in rows}
@@ -109,9 +109,8 @@ def _add(name: str, fact: Known[int] | Unknown, bounds: list[Bound], unread: lis
 def _add_slurm(environment: dict[str, str], cores: list[Bound], ram: list[Bound], room: list[Bound]) -> None:
     """Slurm's grants. Memory is in MiB (sbatch's manual page, SLURM_MEM_PER_NODE and SLURM_MEM_PER_CPU)."""
     granted = {name: _number(environment.get(name, "")) for name in environment if name.startswith("SLURM_")}
-    for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
-        if (count := granted.get(name)) is not None:
-            cores.append(Bound(name=name, value=count))
+    named = ((name, granted.get(name)) for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"))
+    cores += [Bound(name=name, value=count) for name, count in named if count is not None]
     if (size := granted.get("SLURM_MEM_PER_NODE")) is not None:
         ram.append(Bound(name="SLURM_MEM_PER_NODE", value=size * MIB_BYTES))
         room.append(ram[-1])

@@ -38,7 +38,7 @@ def read_ram(host: Host, limits: Limits) -> Ram:
 
 
 def parse_meminfo(text: str) -> dict[str, int]:
-    """Rows of ``/proc/meminfo`` in bytes; raises ValueError where it is no such table. The kernel's ``kB`` is 1024 bytes."""
+    """Rows of ``/proc/meminfo`` in bytes; raises ValueError for anything else. Its ``kB`` is 1024 bytes."""
     rows = {}
     for line in text.splitlines():
         key, _, value = line.partition(":")

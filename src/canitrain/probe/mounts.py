@@ -68,5 +68,5 @@ def _parse_line(line: str) -> Mount:
 
 
 def _unescape(text: str) -> str:
-    """Octal escapes of blanks: ``\\040``."""
+    """``text`` without the octal escapes in which mountinfo writes blanks."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

@@ -6,6 +6,7 @@ import re
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Driver, Gpu
+from canitrain.probe.drm import NVIDIA
 from canitrain.probe.host import Host, derive, positive
 from canitrain.probe.nvidia_notes import card_notes, card_processes
 
@@ -14,10 +15,13 @@ CORES_PER_SM = {
     "7.0": 64, "7.2": 64, "7.5": 64, "8.0": 64, "8.6": 128, "8.7": 128, "8.9": 128, "9.0": 128,
     "10.0": 128, "10.3": 128, "11.0": 128, "12.0": 128, "12.1": 128,
 }  # fmt: skip
-"""FP32 cores a multiprocessor by compute capability. Source: CUDA C++ Programming Guide, "Arithmetic instructions"."""
+"""FP32 cores a multiprocessor by capability. Source: CUDA C++ Programming Guide, "Arithmetic instructions"."""
 PCIE_BYTES_PER_S_PER_LANE = {1: 250e6, 2: 500e6, 3: 984.6e6, 4: 1969.2e6, 5: 3938.5e6, 6: 7563e6}
-"""One direction, after line coding, by generation. Source: PCI Express Base Specification (2.5 GT/s 8b/10b .. 64 GT/s)."""
+"""One direction, after line coding, by generation. Source: PCI Express Base Specification."""
 MHZ = 1e6
+PCI = "/sys/bus/pci/devices"
+DISPLAY = 0x03
+"""PCI class of display controllers. Source: PCI Code and ID Assignment Specification."""
 FIRST_MIG_MAJOR = 8
 """Ampere's compute capability. Source: NVIDIA MIG user guide, "Supported GPUs"."""
 CLOCK_SM, CLOCK_MEMORY = 1, 2
@@ -59,30 +63,33 @@ def read_nvidia(host: Host) -> Nvidia:
 
 def _without_nvml(host: Host, start: Unknown) -> Known[tuple[Gpu, ...]] | Unknown:
     """No NVML: certainly no card only where neither the driver nor the PCI bus shows one."""
-    if host.system != "Linux":
-        if "not found" in start.reason.lower() or "not installed" in start.reason:
-            return Known(value=(), source="no NVIDIA driver library")
-        return start
+    if host.system == "Linux":
+        trace = _trace_of_a_card(host)
+        if isinstance(trace, Known):
+            return Known(value=(), source=trace.source)
+        return Unknown(reason=f"{trace.reason} ({start.reason})")
+    if "not found" in start.reason.lower() or "not installed" in start.reason:
+        return Known(value=(), source="no NVIDIA driver library")
+    return start
+
+
+def _trace_of_a_card(host: Host) -> Known[None] | Unknown:
+    """Nothing (known) where Linux shows nothing of NVIDIA's, else what it shows or what could not be looked at."""
     if any(isinstance(host.names(folder), Known) for folder in ("/proc/driver/nvidia", "/sys/module/nvidia")):
-        return Unknown(reason=f"the NVIDIA driver is loaded but does not answer ({start.reason})")
-    nodes, devices = host.names("/dev"), host.names("/sys/bus/pci/devices")
+        return Unknown(reason="the NVIDIA driver is loaded but does not answer")
+    nodes, devices = host.names("/dev"), host.names(PCI)
     if isinstance(nodes, Known) and any(re.fullmatch(r"nvidia\d+|nvhost-gpu", name) for name in nodes.value):
-        return Unknown(reason=f"/dev has an NVIDIA card but its driver does not answer ({start.reason})")
+        return Unknown(reason="/dev has an NVIDIA card but its driver does not answer")
     if isinstance(devices, Unknown):
-        if devices.reason.endswith("not there"):
-            return Known(value=(), source="no PCI bus")
-        return devices
+        return Known(value=None, source="no PCI bus") if devices.reason.endswith("not there") else devices
     for name in devices.value:
-        folder = f"/sys/bus/pci/devices/{name}"
-        kind = host.read(f"{folder}/class")
-        if isinstance(kind, Known) and not kind.value.startswith("0x03"):
-            continue
-        vendor = host.read(f"{folder}/vendor")
+        vendor = derive(host.read(f"{PCI}/{name}/vendor"), lambda text: int(text, 16))
+        kind = derive(host.read(f"{PCI}/{name}/class"), lambda text: int(text, 16) >> 16)
         if isinstance(vendor, Unknown):
             return vendor
-        if vendor.value == "0x10de":
-            return Unknown(reason=f"an NVIDIA card is on the PCI bus but has no working driver ({start.reason})")
-    return Known(value=(), source="/sys/bus/pci/devices")
+        if vendor.value == NVIDIA and (isinstance(kind, Unknown) or kind.value == DISPLAY):
+            return Unknown(reason="an NVIDIA card is on the PCI bus but has no working driver")
+    return Known(value=None, source=PCI)
 
 
 def _card(host: Host, handle: object, index: int) -> list[Gpu] | Unknown:
@@ -169,7 +176,7 @@ def _multiprocessors(host: Host, handle: object, capability: Known[str] | Unknow
 
 
 def _pcie(host: Host, handle: object) -> Known[float] | Unknown:
-    """One direction: the best generation that card and slot share (an idle link steps down), at the width it has now."""
+    """One direction: the best generation that card and slot share (an idle link steps down), at today's width."""
     generation = host.nvml("nvmlDeviceGetMaxPcieLinkGeneration", int, handle)
     if isinstance(generation, Unknown):
         return generation

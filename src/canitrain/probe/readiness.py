@@ -61,20 +61,22 @@ def _torch(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[st
 
 def _apple(gpus: tuple[Gpu, ...]) -> list[str]:
     """Source: torch's "MPS environment variables"."""
-    return [
+    sentence = (
         f"operators that torch lacks on the {gpus[0].name}'s GPU stop a detector: "
         "export PYTORCH_ENABLE_MPS_FALLBACK=1 to run those on the CPU"
-    ]
+    )
+    return [sentence]
 
 
 def _driver(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
     found, least = driver_pair(software), minimum_driver(cuda, windows=_on_windows(software))
     if found is None or least is None or found >= least:
         return []
-    return [
+    sentence = (
         f"torch {torch.version} is built for CUDA {cuda}, which needs NVIDIA driver {least[0]}.{least[1]} or later, "
         f"and {found[0]}.{found[1]} is installed: update the driver, or {_mend(Vendor.NVIDIA, software, gpus)}"
-    ]
+    )
+    return [sentence]
 
 
 def _code(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:

@@ -14,14 +14,14 @@ LIBRARIES = ("torchvision", "timm", "effdet", "yolov5", "ultralytics", "tensorfl
 
 
 class Packages(Struct, frozen=True, kw_only=True):
-    """torch, and those of ``LIBRARIES`` that are installed."""
+    """What is installed of torch and of ``LIBRARIES`` that are installed."""
 
     torch: Known[Package] | Unknown
     libraries: tuple[Package, ...]
 
 
 def read_packages(host: Host) -> Packages:
-    """torch with its build, and the model libraries."""
+    """What is installed of torch, with its build, and of the model libraries."""
     packages = installed(host)
     return Packages(
         torch=_torch(host, packages),
@@ -81,7 +81,7 @@ def _torch(host: Host, packages: Known[dict[str, tuple[str, str]]] | Unknown) ->
 
 
 def _build_of(text: str) -> str:
-    """The build by torch's own ``version.py``, which states the toolkit it was compiled with; raises ValueError without."""
+    """The build by torch's ``version.py``, which states the toolkit it was compiled with; raises ValueError without."""
     fields = dict(re.findall(r"^(\w+)(?:\s*:[^=\n]*)?\s*=\s*'([^']*)'", text, flags=re.MULTILINE))
     if cuda := fields.get("cuda"):
         return f"cu{cuda.replace('.', '')}"

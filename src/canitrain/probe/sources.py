@@ -148,7 +148,7 @@ class ThisMachine:
         return done.stdout.decode(errors="replace")
 
     def psutil(self, name: str) -> object:
-        """``virtual_memory``, ``swap_memory``, ``cpu_count``, ``cpu_count_physical``, ``cpu_freq`` or ``cpu_affinity``."""
+        """``virtual_memory``, ``swap_memory``, ``cpu_count``, ``cpu_count_physical`` or ``cpu_affinity``."""
         import psutil  # noqa: PLC0415 - 10 ms that Linux does without
 
         match name:
@@ -168,9 +168,8 @@ class ThisMachine:
         path = Path(platformdirs.user_cache_dir("canitrain")) / "cpuinfo.json"
         if path.exists():
             return path.read_text(encoding="utf-8")
-        code = "import cpuinfo,os,sys;p=sys.argv[1];os.makedirs(os.path.dirname(p),exist_ok=True);t=cpuinfo.get_cpu_info_json();open(p,'w').write(t)"
-        subprocess.Popen(  # noqa: S603 - our own interpreter
-            (sys.executable, "-c", code, str(path)),
+        subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            (sys.executable, "-m", "canitrain.probe.cpuinfo_cache", str(path)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

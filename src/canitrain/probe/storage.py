@@ -1,12 +1,12 @@
-"""The file system of the data directory, and the device behind it through LVM, RAID, loops, overlays and bind mounts."""
+"""The file system of the data directory, and the disk behind LVM, RAID, loops, overlays and bind mounts."""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from msgspec import Struct
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Storage, StorageKind
-from canitrain.probe.block_device import block_device
+from canitrain.probe.block_device import Disk, block_device
 from canitrain.probe.host import Host, derive
 from canitrain.probe.mounts import Mount, is_under, mount_of, read_mounts
 
@@ -15,7 +15,16 @@ NETWORK_FILESYSTEMS = frozenset({
     "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.juicefs", "fuse.glusterfs", "fuse.ceph-fuse", "fuse.rclone",
     "fuse.blobfuse", "fuse.blobfuse2", "fuse.mount-s3", "fuse.goofys", "webdav", "afpfs", "virtiofs", "wekafs",
 })  # fmt: skip
+MOUNTINFO = "/proc/self/mountinfo"
 MEMORY_FILESYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
+
+
+class _Place(Struct, frozen=True, kw_only=True):
+    """What a path lies on."""
+
+    disk: Disk
+    filesystem: Known[str] | Unknown
+    read_only: bool = False
 
 
 def read_storage(host: Host, path: str) -> Storage:
@@ -24,59 +33,57 @@ def read_storage(host: Host, path: str) -> Storage:
     while isinstance(volume, Unknown) and volume.reason.endswith("not there") and existing != _parent(existing):
         existing = _parent(existing)
         volume = host.volume(existing)
-    kind: Known[StorageKind] | Unknown
-    device: Known[str] | Unknown
-    filesystem: Known[str] | Unknown
     match host.system:
         case "Linux":
-            real = host.resolve(existing)
-            mounts = read_mounts(host)
-            if isinstance(real, Unknown) or isinstance(mounts, Unknown):
-                kind = device = filesystem = real if isinstance(real, Unknown) else mounts
-                read_only = False
-            else:
-                mount = mount_of(mounts.value, real.value)
-                filesystem = Known(value=mount.filesystem, source="/proc/self/mountinfo")
-                kind, device = _behind(host, mounts.value, mount)
-                read_only = "ro" in mount.options
+            place = _linux(host, existing)
         case "Darwin":
-            kind, device, filesystem = _macos(host, existing)
-            read_only = False
+            place = _macos(host, existing)
         case _:
-            kind = device = Unknown(reason="Windows tells the kind of a disk only to administrators; give --storage")
-            filesystem = Unknown(reason="not read on Windows")
-            read_only = False
-    writable = host.writable(existing)
+            place = WINDOWS
     return Storage(
         path=path,
-        kind=kind,
-        device=device,
-        filesystem=filesystem,
+        kind=place.disk.kind,
+        device=place.disk.device,
+        filesystem=place.filesystem,
         total_bytes=derive(volume, lambda room: _count(room.total_bytes)),
         free_bytes=derive(volume, lambda room: _count(room.free_bytes)),
         free_inodes=derive(volume, lambda room: _count(room.free_inodes)),
-        writable=Known(value=False, source="mounted read-only") if read_only else writable,
+        writable=Known(value=False, source="mounted read-only") if place.read_only else host.writable(existing),
     )
 
 
-def _behind(
-    host: Host, mounts: tuple[Mount, ...], mount: Mount
-) -> tuple[Known[StorageKind] | Unknown, Known[str] | Unknown]:
+def _linux(host: Host, path: str) -> _Place:
+    real, mounts = host.resolve(path), read_mounts(host)
+    if isinstance(real, Unknown):
+        return _Place(disk=Disk(kind=real, device=real), filesystem=real)
+    if isinstance(mounts, Unknown):
+        return _Place(disk=Disk(kind=mounts, device=mounts), filesystem=mounts)
+    mount = mount_of(mounts.value, real.value if real.value.startswith("/") else "/")
+    return _Place(
+        disk=_behind(host, mounts.value, mount),
+        filesystem=Known(value=mount.filesystem, source=MOUNTINFO),
+        read_only="ro" in mount.options,
+    )
+
+
+def _behind(host: Host, mounts: tuple[Mount, ...], mount: Mount) -> Disk:
     """Kind and device behind ``mount``."""
     if mount.filesystem in NETWORK_FILESYSTEMS:
-        kind, device = StorageKind.NETWORK, f"{mount.filesystem} server"
-    elif mount.filesystem in MEMORY_FILESYSTEMS:
-        kind, device = StorageKind.MEMORY, mount.filesystem
-    else:
-        if mount.filesystem == "overlay":
-            under = _overlay_mount(mounts, mount)
-            if under is None:
-                reason = Unknown(reason="overlay: the disk under the container's layers is not visible here")
-                return reason, reason
-            return _behind(host, mounts, under)
+        return _stated(StorageKind.NETWORK, f"{mount.filesystem} server", mount)
+    if mount.filesystem in MEMORY_FILESYSTEMS:
+        return _stated(StorageKind.MEMORY, mount.filesystem, mount)
+    if mount.filesystem != "overlay":
         return block_device(host, mounts, mount)
-    source = f"file system {mount.filesystem} in /proc/self/mountinfo"
-    return Known(value=kind, source=source), Known(value=device, source=source)
+    under = _overlay_mount(mounts, mount)
+    if under is None or under.filesystem == "overlay":
+        reason = Unknown(reason="overlay: the disk under the container's layers is not visible here")
+        return Disk(kind=reason, device=reason)
+    return _behind(host, mounts, under)
+
+
+def _stated(kind: StorageKind, device: str, mount: Mount) -> Disk:
+    source = f"file system {mount.filesystem} in {MOUNTINFO}"
+    return Disk(kind=Known(value=kind, source=source), device=Known(value=device, source=source))
 
 
 def _overlay_mount(mounts: tuple[Mount, ...], overlay: Mount) -> Mount | None:
@@ -91,19 +98,22 @@ def _overlay_mount(mounts: tuple[Mount, ...], overlay: Mount) -> Mount | None:
     return next((mount for mount in files if mount.filesystem not in {"overlay", *MEMORY_FILESYSTEMS}), None)
 
 
-def _macos(host: Host, path: str) -> tuple[Known[StorageKind] | Unknown, Known[str] | Unknown, Known[str] | Unknown]:
+def _macos(host: Host, path: str) -> _Place:
     """Source: ``diskutil info`` prints ``Solid State``, ``Protocol`` and ``Type (Bundle)``."""
     volume = "/".join(path.split("/")[:3]) if is_under(path, "/Volumes") else "/"
-    text = host.run("diskutil", "info", volume)
-    rows = derive(
-        text,
-        lambda out: {key.strip(): value.strip() for key, _, value in (row.partition(":") for row in out.splitlines())},
+    rows = derive(host.run("diskutil", "info", volume), _fields)
+    return _Place(
+        disk=Disk(
+            kind=derive(rows, lambda row: _MACOS_KINDS[row["Solid State"], row["Protocol"]]),
+            device=derive(rows, lambda row: row["Device Identifier"]),
+        ),
+        filesystem=derive(rows, lambda row: row["Type (Bundle)"]),
     )
-    return (
-        derive(rows, lambda row: _MACOS_KINDS[row["Solid State"], row["Protocol"]]),
-        derive(rows, lambda row: row["Device Identifier"]),
-        derive(rows, lambda row: row["Type (Bundle)"]),
-    )
+
+
+def _fields(text: str) -> dict[str, str]:
+    """``Key:   value`` lines."""
+    return {key.strip(): value.strip() for key, _, value in (row.partition(":") for row in text.splitlines())}
 
 
 _MACOS_KINDS = {
@@ -116,8 +126,14 @@ _MACOS_KINDS = {
 }
 
 
+_UNTOLD = Unknown(reason="Windows tells the kind of a disk only to administrators; give --storage")
+WINDOWS = _Place(disk=Disk(kind=_UNTOLD, device=_UNTOLD), filesystem=Unknown(reason="not read on Windows"))
+
+
 def _parent(path: str) -> str:
-    return path.rpartition("/")[0] or "/" if "\\" not in path else str(PurePosixPath(path).parent)
+    """The folder above, by the separator that the path has; a root's is itself."""
+    separator = "\\" if "\\" in path else "/"
+    return path.rpartition(separator)[0] or separator
 
 
 def _count(number: int | None) -> int:

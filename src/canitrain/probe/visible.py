@@ -1,6 +1,6 @@
 """Which cards a framework is allowed to see: ``CUDA_VISIBLE_DEVICES`` and its cousins.
 
-Source: CUDA Programming Guide, "CUDA environment variables"; ROCm, "GPU isolation techniques"; Intel's oneAPI Level Zero
+Source: CUDA Programming Guide, "CUDA environment variables"; ROCm, "GPU isolation techniques"; oneAPI Level Zero
 specification, ``ZE_AFFINITY_MASK``.
 """
 
@@ -19,7 +19,7 @@ VARIABLES = {
     Vendor.INTEL: ("ZE_AFFINITY_MASK",),
     Vendor.APPLE: (),
 }
-"""Applied in turn: HIP numbers the cards that ROCR has left, and reads CUDA's variable only where its own is not set."""
+"""Applied in turn: HIP numbers the cards that ROCR has left, and takes CUDA's variable where its own is not set."""
 
 
 def visible(host: Host, gpus: tuple[Gpu, ...], vendor: Vendor) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:

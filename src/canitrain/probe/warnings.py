@@ -8,6 +8,7 @@ from canitrain.core.units import GIB_BYTES, MIB_BYTES, format_bytes
 from canitrain.probe.limits import Limits
 from canitrain.probe.readiness import readiness_warnings
 
+SHM = "/dev/shm"  # noqa: S108 - named, not written to
 SMALL_SHM_BYTES = GIB_BYTES
 """Less shared memory than this stops loaders of detection batches; Docker gives 64 MiB unless told."""
 FEW_FILES = 2048
@@ -56,7 +57,7 @@ def _cards(hardware: Hardware) -> list[str]:
             if size_bytes is not None and size_bytes >= NOTICEABLE_BYTES:
                 name = process.name.value if isinstance(process.name, Known) else "a process"
                 found.append(
-                    f"{label}: {name} (pid {process.pid}) holds {format_bytes(size_bytes)}: end it, or plan with what is left"
+                    f"{label}: {name} (pid {process.pid}) holds {format_bytes(size_bytes)}: end it or plan with the rest"
                 )
     slices = [gpu for gpu in gpus if gpu.mig]
     if len(slices) > 1:
@@ -65,7 +66,7 @@ def _cards(hardware: Hardware) -> list[str]:
         )
     if len({gpu.name for gpu in gpus if not gpu.mig}) > 1:
         found.append(
-            "the cards differ: several of them together run at the pace and memory of the least; choose with CUDA_VISIBLE_DEVICES"
+            "the cards differ, and together run at the pace and memory of the least: choose with CUDA_VISIBLE_DEVICES"
         )
     return found
 
@@ -81,7 +82,7 @@ def _memory(hardware: Hardware) -> list[str]:
             mend = "start the container with --shm-size=8g or --ipc=host"
         else:
             mend = "mount -o remount,size=8G /dev/shm, or train with --workers 0"
-        found.append(f"/dev/shm has only {size} free, and loader workers hand their batches over there: {mend}")
+        found.append(f"{SHM} has only {size} free, and loader workers hand their batches over there: {mend}")
     if (
         isinstance(ram.usable_bytes, Known)
         and isinstance(ram.available_bytes, Known)
@@ -95,7 +96,7 @@ def _memory(hardware: Hardware) -> list[str]:
         found.append(f"{format_bytes(ram.swap_bytes.value)} of swap is not counted as memory: a job that swaps crawls")
     if "WSL2" in notes:
         found.append(
-            "WSL2 gives Linux a part of Windows' RAM (half by default): raise memory= in .wslconfig, then wsl --shutdown"
+            "WSL2 gives Linux half of Windows' RAM by default: raise memory= in .wslconfig, then wsl --shutdown"
         )
     return found
 

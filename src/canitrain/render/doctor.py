@@ -70,27 +70,23 @@ def _nameless(gpu: Gpu) -> Gpu:
 def _facts(name: str, tree: object) -> Iterator[tuple[str, str]]:
     """``(dotted name, what is known)`` of every leaf of ``tree``."""
     match tree:
-        case {"state": "known", "value": list() | tuple() | dict() as value, "source": source} if _nested(value):
+        case {"state": "known", "value": value, "source": source} if _nested(value):
             yield name, f"[{source}]"
             yield from _facts(name, value)
         case {"state": "known", "value": value, "source": source}:
             yield name, f"{_plain(value)}  [{source}]"
         case {"state": "unknown", "reason": reason}:
             yield name, f"unknown: {reason}"
-        case {"name": bound, "value": value} if len(tree) == 2:  # noqa: PLR2004 - a Bound's two fields
+        case {"name": bound, "value": value}:
             yield name, f"{bound} = {value:g}"
         case dict():
             for key, value in tree.items():
                 yield from _facts(f"{name}.{key}" if name else key, value)
-        case list() | tuple() if all(isinstance(item, str) for item in tree):
-            yield name, ", ".join(tree) or "none"
-        case list() | tuple():
+        case list() | tuple() if _nested(tree):
             for number, value in enumerate(tree):
                 yield from _facts(f"{name}.{number}", value)
-        case None:
-            return
         case _:
-            yield name, str(tree)
+            yield name, _plain(tree)
 
 
 def _nested(value: object) -> bool:
@@ -101,4 +97,7 @@ def _nested(value: object) -> bool:
 
 
 def _plain(value: object) -> str:
-    return (" ".join(str(item) for item in value) or "none") if isinstance(value, list | tuple) else str(value)
+    """A leaf as text; several as a list of words."""
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value) or "none"
+    return "none" if value is None else str(value)

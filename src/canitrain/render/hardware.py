@@ -118,18 +118,17 @@ def _gpus(gpus: Known[tuple[Gpu, ...]] | Unknown) -> list[tuple[str, str]]:
 
 def _gpu(gpu: Gpu) -> list[str]:
     details = (
-        _say(gpu.compute_capability, "capability {}", "") if isinstance(gpu.compute_capability, Known) else "",
+        f"capability {gpu.compute_capability.value}" if isinstance(gpu.compute_capability, Known) else "",
         f"{gpu.multiprocessors.value} multiprocessors" if isinstance(gpu.multiprocessors, Known) else "",
         f"{gpu.boost_hz.value / GHZ:.2f} GHz" if isinstance(gpu.boost_hz, Known) else "",
         f"PCIe {gpu.pcie_bytes_per_s.value / 1e9:.1f} GB/s" if isinstance(gpu.pcie_bytes_per_s, Known) else "",
         f"{gpu.power_limit_w.value:.0f} W" if isinstance(gpu.power_limit_w, Known) else "",
     )
-    rows = [
-        f"{gpu.name}{', a MIG slice' if gpu.mig else ''}: {_size(gpu.total_bytes, 'memory unknown')}, "
-        f"{_size(gpu.free_bytes, 'free unknown')} free"
-    ]
+    free = gpu.free_bytes
+    room = f"{format_bytes(free.value)} free" if isinstance(free, Known) else f"free memory unknown ({free.reason})"
+    first = f"{gpu.name}{', a MIG slice' if gpu.mig else ''}: {_size(gpu.total_bytes, 'memory unknown')}, {room}"
     shown = ", ".join(detail for detail in details if detail)
-    return [*rows, shown] if shown else rows
+    return [first, shown] if shown else [first]
 
 
 def _software(software: Software) -> list[str]:
