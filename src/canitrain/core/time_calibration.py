@@ -34,28 +34,40 @@ class Layout(enum.Enum):
 
 
 class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Share of the peaks that one kind of work reaches.
+    """Share of the peaks that one kind of work reaches, on every generation that runs at this rate.
 
     Time of a group of kernels with F FLOPs, Y bytes and K kernels, on a device with peaks P and W::
 
         max(F / (P * compute_ratio), Y / (W * bandwidth_ratio)) + Y * copy_ratio / W + K * kernel_s
 
     ``kernel_s`` makes the curve saturate: a kernel with work w reaches w / (w + w_half) of the ratio, where w_half is
-    ``P * compute_ratio * kernel_s``.
+    ``P * compute_ratio * kernel_s``. A ratio above 1 is possible: FLOPs and bytes are the traced operator's, and a kernel
+    can need fewer (Winograd, fused casts) or more (batch norm reads its input twice).
     """
 
     rate: Rate
     kind: WorkKind
     layout: Layout | None = None
     """``None``: any."""
-    generation: Generation | None = None
-    """``None``: every generation without a row of its own."""
     compute_ratio: float
     bandwidth_ratio: float
     copy_ratio: float = 0.0
     """Bytes moved beside the kernel's own (layout conversion, casts) / its own bytes."""
     kernel_s: float
     """Start and drain of one kernel on the device."""
+    source: str
+    residual: str = ""
+
+
+class GenerationFactor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How far one architecture's software lies from the shared curves; 1 and 1 where it was not in the fit."""
+
+    generation: Generation
+    rate: Rate
+    compute_factor: float
+    """Multiplies ``Curve.compute_ratio``."""
+    bandwidth_factor: float
+    """Multiplies ``Curve.bandwidth_ratio``."""
     source: str
     residual: str = ""
 
@@ -164,6 +176,9 @@ class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cpu_fit: str
     """The same for processors."""
     curve: tuple[Curve, ...]
+    generation: tuple[GenerationFactor, ...]
+    multiprocessor_bytes_per_cycle: Coefficient
+    """Memory traffic that one multiprocessor can ask for: wide memory on few, slow multiprocessors is not filled."""
     optimizer: tuple[OptimizerCost, ...]
     unscale_passes: Coefficient
     """AMP: passes over the gradients by the gradient scaler."""

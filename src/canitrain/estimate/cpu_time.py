@@ -24,7 +24,7 @@ def cpu_rates(cpu: Cpu, bench: Bench | None, calibration: TimeCalibration) -> De
     return DeviceRates(
         flops_per_s=dict.fromkeys(WorkKind, flops_per_s),
         memory_bytes_per_s=bytes_per_s,
-        curves={kind: find_curve(calibration.curve, Rate.CPU, kind, Layout.NCHW, None) for kind in WorkKind},
+        curves={kind: find_curve(calibration.curve, Rate.CPU, kind, Layout.NCHW) for kind in WorkKind},
     )
 
 

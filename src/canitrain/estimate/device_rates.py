@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 from canitrain.core.gpu import Generation, GpuSpec
+from canitrain.core.hardware import Cpu
 from canitrain.core.profile import Precision, WorkKind
-from canitrain.core.time_calibration import Curve, Layout, Rate, TimeCalibration
+from canitrain.core.time_calibration import Curve, GenerationFactor, Layout, Rate, TimeCalibration
 
 NO_MATRIX_UNITS = frozenset(
     {Generation.KEPLER, Generation.MAXWELL, Generation.PASCAL, Generation.GCN, Generation.RDNA, Generation.RDNA2}
@@ -42,13 +44,34 @@ def gpu_rates(spec: GpuSpec, precision: Precision, calibration: TimeCalibration,
     """Peaks (dense, datasheet) and curves of a card in one precision and layout."""
     layout = Layout.NHWC if channels_last else Layout.NCHW
     rates = {kind: rate_of(kind, precision, spec) for kind in WorkKind}
+    issue_bytes_per_s = spec.multiprocessors * spec.boost_hz * calibration.multiprocessor_bytes_per_cycle.value
     return DeviceRates(
         flops_per_s={kind: _peak_flops_per_s(spec, kind, rate) for kind, rate in rates.items()},
-        memory_bytes_per_s=spec.memory_bytes_per_s,
+        memory_bytes_per_s=1 / (1 / spec.memory_bytes_per_s + 1 / issue_bytes_per_s),
         curves={
-            kind: find_curve(calibration.curve, rate, kind, layout, spec.generation) for kind, rate in rates.items()
+            kind: _adapted(find_curve(calibration.curve, rate, kind, layout), calibration.generation, spec.generation)
+            for kind, rate in rates.items()
         },
     )
+
+
+def _adapted(curve: Curve, factors: tuple[GenerationFactor, ...], generation: Generation) -> Curve:
+    """``curve`` as this generation reaches it."""
+    own = next((row for row in factors if row.generation is generation and row.rate is curve.rate), None)
+    if own is None:
+        return curve
+    return msgspec.structs.replace(
+        curve,
+        compute_ratio=curve.compute_ratio * own.compute_factor,
+        bandwidth_ratio=curve.bandwidth_ratio * own.bandwidth_factor,
+    )
+
+
+def effective_precision(precision: Precision, device: GpuSpec | Cpu) -> Precision:
+    """The precision whose time a run takes: AMP gains nothing without matrix units, and a CPU trains in fp32."""
+    if isinstance(device, Cpu) or device.generation in NO_MATRIX_UNITS:
+        return Precision.FP32
+    return precision
 
 
 def _peak_flops_per_s(spec: GpuSpec, kind: WorkKind, rate: Rate) -> float:
@@ -64,22 +87,15 @@ def _peak_flops_per_s(spec: GpuSpec, kind: WorkKind, rate: Rate) -> float:
             return spec.fp32_flops_per_s
 
 
-def find_curve(
-    curves: tuple[Curve, ...], rate: Rate, kind: WorkKind, layout: Layout, generation: Generation | None
-) -> Curve:
-    """The most specific row for ``rate`` and ``kind``: its generation and layout before one that names neither.
+def find_curve(curves: tuple[Curve, ...], rate: Rate, kind: WorkKind, layout: Layout) -> Curve:
+    """The row for ``rate`` and ``kind``: the one of ``layout`` before one that names none.
 
     Raises:
         LookupError: the calibration has no row for this rate and kind (a test walks all of them).
     """
     fitting = [
-        curve
-        for curve in curves
-        if curve.rate is rate
-        and curve.kind is kind
-        and curve.layout in {layout, None}
-        and curve.generation in {generation, None}
+        curve for curve in curves if curve.rate is rate and curve.kind is kind and curve.layout in {layout, None}
     ]
     if not fitting:
         raise LookupError(f"no efficiency curve for {rate.value} {kind.value} {layout.value}")
-    return max(fitting, key=lambda curve: (curve.generation is not None, curve.layout is not None))
+    return max(fitting, key=lambda curve: curve.layout is not None)

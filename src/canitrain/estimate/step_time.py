@@ -12,7 +12,7 @@ from canitrain.core.recipe import Recipe
 from canitrain.core.time_calibration import TimeCalibration
 from canitrain.estimate.communication import exchange
 from canitrain.estimate.cpu_time import cpu_rates
-from canitrain.estimate.device_rates import DeviceRates, gpu_rates
+from canitrain.estimate.device_rates import DeviceRates, effective_precision, gpu_rates
 from canitrain.estimate.launches import launches_s
 from canitrain.estimate.roofline import GroupTime, group_times
 from canitrain.estimate.update_time import trained_parameter_bytes, update_work
@@ -78,8 +78,9 @@ def step_time(
     if isinstance(device, Cpu):
         rates = cpu_rates(device, bench, calibration)
         return _cpu_step_time(profile, recipe, shape, rates, calibration)
-    rates = gpu_rates(device, recipe.precision, calibration, channels_last=recipe.channels_last)
-    groups = group_times(profile.traces[recipe.precision], shape, recipe, rates)
+    precision = effective_precision(recipe.precision, device)
+    rates = gpu_rates(device, precision, calibration, channels_last=recipe.channels_last)
+    groups = group_times(profile.traces[precision], shape, recipe, rates)
     update = update_work(profile, recipe, calibration)
     steps = accumulation_steps(recipe, shape.batch_size)
     forward_kernels = sum(group.kernels for group in groups if group.phase is Phase.FORWARD)
