@@ -86,7 +86,8 @@ def _resolve(name_or_path: str) -> tuple[Path, Owner]:
     for path in paths:
         if _plain(path.stem) == wanted:
             return path, Owner.CANITRAIN
-    for path in paths:
+    # An alias is mostly a part of the file's name, so those files are opened first.
+    for path in sorted(paths, key=lambda path: wanted not in _plain(path.stem)):
         if wanted in map(_plain, _header(path, Owner.CANITRAIN).aliases):
             return path, Owner.CANITRAIN
     raise InputError(f"no model is called {name_or_path!r}", hint=_suggestion(wanted))

@@ -1,4 +1,4 @@
-"""A plain table that fits the terminal: columns of text, the first one cut where there is no room."""
+"""A plain table that fits the terminal: a name that is too long for its column stands on a line of its own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from msgspec import Struct
 from canitrain.render.lines import Line, Span, Tone
 
 GAP = "  "
-ELLIPSIS = "..."
-LEAST_COLUMNS = 16
-"""The first column is never cut below this."""
+LEAST_COLUMNS = 12
+"""The first column is never narrower than this."""
 
 
 class Column(Struct, frozen=True):
@@ -22,22 +21,22 @@ class Column(Struct, frozen=True):
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[Line]:
-    """``rows`` below the headings in at most ``width`` columns of text, where the cells beyond the first leave that."""
-    cells = [[column.heading for column in columns], *rows]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
+    """``rows`` below the headings, within ``width`` columns of text where the cells beyond the first leave room."""
+    headings = [column.heading for column in columns]
+    widths = [max(len(row[index]) for row in [headings, *rows]) for index in range(len(columns))]
     others = sum(widths[1:]) + len(GAP) * (len(columns) - 1)
-    widths[0] = max(min(widths[0], width - others), min(widths[0], LEAST_COLUMNS))
-    tones = [Tone.QUIET, *[Tone.PLAIN] * len(rows)]
-    return [(Span(_row(columns, row, widths), tone),) for row, tone in zip(cells, tones, strict=True)]
+    widths[0] = min(widths[0], max(width - others, LEAST_COLUMNS))
+    lines: list[Line] = [(Span(_row(columns, headings, widths), Tone.QUIET),)]
+    for first, *rest in rows:
+        if len(first) > widths[0]:
+            lines.append((Span(first),))
+        lines.append((Span(_row(columns, ["" if len(first) > widths[0] else first, *rest], widths)),))
+    return lines
 
 
 def _row(columns: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:
     padded = [
-        _cut(cell, width).rjust(width) if column.right else _cut(cell, width).ljust(width)
+        cell.rjust(width) if column.right else cell.ljust(width)
         for column, cell, width in zip(columns, row, widths, strict=True)
     ]
     return GAP.join(padded).rstrip()
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - len(ELLIPSIS)] + ELLIPSIS
