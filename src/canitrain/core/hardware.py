@@ -134,6 +134,8 @@ class Software(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     driver: Driver
     notes: tuple[str, ...] = ()
     """Container, WSL2, Slurm or Kubernetes, as detected."""
+    obstacles: tuple[str, ...] = ()
+    """What keeps torch from using the cards that are there (its build, the driver, no code for them), with the fix."""
 
 
 class Bench(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,22 +15,28 @@ from canitrain.probe.apple import read_apple
 from canitrain.probe.cpu import read_cpu
 from canitrain.probe.drm import drm_cards
 from canitrain.probe.environment import read_surroundings
-from canitrain.probe.host import Host
+from canitrain.probe.host import Host, failure_text
 from canitrain.probe.intel import read_intel
 from canitrain.probe.jetson import read_jetson
 from canitrain.probe.limits import read_limits
 from canitrain.probe.memory import read_ram
 from canitrain.probe.nvidia import Nvidia, read_nvidia
+from canitrain.probe.readiness import obstacles
 from canitrain.probe.software import describe_software, read_packages
 from canitrain.probe.sources import ThisMachine
 from canitrain.probe.storage import read_storage
+from canitrain.probe.unknown_machine import unknown_machine
 from canitrain.probe.visible import unseen, visible
 from canitrain.probe.warnings import machine_warnings
 
 
 def probe(data_path: Path) -> Hardware:
     """This machine, with the storage that holds ``data_path``. Never raises; ends within ``host.TOTAL_LIMIT_S``."""
-    return probe_host(Host(ThisMachine()), absolute(data_path))
+    path = absolute(data_path)
+    try:
+        return probe_host(Host(ThisMachine()), path)
+    except Exception as error:  # noqa: BLE001 - a machine that surprises us is unknown, not a crash
+        return unknown_machine(path, failure_text(error))
 
 
 def absolute(path: Path) -> str:
@@ -56,6 +62,9 @@ def probe_host(host: Host, data_path: str) -> Hardware:
         gpus=gpus,
         software=describe_software(host, packages, nvidia.driver, (*surroundings, *notes)),
     )
+    shown = gpus.value if isinstance(gpus, Known) else ()
+    software = structs.replace(hardware.software, obstacles=obstacles(hardware.software, shown))
+    hardware = structs.replace(hardware, software=software)
     return structs.replace(hardware, warnings=(*hidden, *machine_warnings(hardware, limits)))
 
 

@@ -19,6 +19,7 @@ CORES_PER_SM = {
 PCIE_BYTES_PER_S_PER_LANE = {1: 250e6, 2: 500e6, 3: 984.6e6, 4: 1969.2e6, 5: 3938.5e6, 6: 7563e6}
 """One direction, after line coding, by generation. Source: PCI Express Base Specification."""
 MHZ = 1e6
+MOST_DEVICES = 256
 PCI = "/sys/bus/pci/devices"
 DISPLAY = 0x03
 """PCI class of display controllers. Source: PCI Code and ID Assignment Specification."""
@@ -46,7 +47,7 @@ def read_nvidia(host: Host) -> Nvidia:
         version=derive(host.nvml("nvmlSystemGetDriverVersion", str), _filled),
         cuda_version=derive(host.nvml("nvmlSystemGetCudaDriverVersion_v2", int), _cuda_version),
     )
-    count = host.nvml("nvmlDeviceGetCount", int)
+    count = derive(host.nvml("nvmlDeviceGetCount", int), _small)
     if isinstance(count, Unknown):
         return Nvidia(driver, count)
     gpus: list[Gpu] = []
@@ -100,7 +101,7 @@ def _card(host: Host, handle: object, index: int) -> list[Gpu] | Unknown:
         return [whole] if _cannot_be_cut(mode, whole) else mode
     if mode.value[:1] == [0]:
         return [whole]
-    limit = host.nvml("nvmlDeviceGetMaxMigDeviceCount", int, handle)
+    limit = derive(host.nvml("nvmlDeviceGetMaxMigDeviceCount", int, handle), _small)
     if isinstance(limit, Unknown):
         return limit
     slices = [host.nvml("nvmlDeviceGetMigDeviceHandleByIndex", object, handle, number) for number in range(limit.value)]
@@ -198,6 +199,13 @@ def _at_most(part: int, whole: int) -> int:
     if not 0 <= int(part) <= int(whole):
         raise ValueError(part)
     return int(part)
+
+
+def _small(count: int) -> int:
+    """A count of devices; raises ValueError for one that no machine has."""
+    if not 0 <= count <= MOST_DEVICES:
+        raise ValueError(count)
+    return count
 
 
 def _filled(text: str) -> str:

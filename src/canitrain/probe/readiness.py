@@ -14,16 +14,28 @@ BUILDS_FOR = {Vendor.NVIDIA: "cu", Vendor.AMD: "rocm", Vendor.INTEL: "xpu", Vend
 REINSTALL = "uv pip install --reinstall --upgrade torch torchvision --torch-backend="
 GET_STARTED = "or choose it at pytorch.org/get-started"
 JETPACK = 'install NVIDIA\'s own torch for this JetPack (developer.nvidia.com, "PyTorch for Jetson")'
+MPS = (
+    "operators that torch lacks on Apple's GPU stop a detector: "
+    "export PYTORCH_ENABLE_MPS_FALLBACK=1 to run those on the CPU"
+)
+"""Source: torch's "MPS environment variables"."""
 OLD_DRIVER = "update the NVIDIA driver first"
 
 
+def obstacles(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
+    """What keeps the installed torch from using ``gpus``: its build, the driver, cards that it has no code for."""
+    if isinstance(software.torch, Unknown) or not gpus:
+        return ()
+    return tuple(_torch(software.torch.value, software, gpus))
+
+
 def readiness_warnings(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
-    """Sentences on torch, its build, the driver and the cards; none where all is well."""
-    warnings: list[str] = []
+    """Sentences on torch, its obstacles and TensorFlow; none where all is well."""
+    warnings: list[str] = [*software.obstacles]
     if isinstance(software.torch, Unknown):
         warnings.append(f"no torch to train with ({software.torch.reason}): pip install torch torchvision")
-    elif gpus:
-        warnings += _torch(software.torch.value, software, gpus)
+    if any(isinstance(gpu.vendor, Known) and gpu.vendor.value == Vendor.APPLE.value for gpu in gpus):
+        warnings.append(MPS)
     for package in software.libraries:
         if package.name == "tensorflow":
             warnings += _tensorflow(package, software, gpus)
@@ -48,8 +60,8 @@ def _torch(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[st
     vendor = next((Vendor(gpu.vendor.value) for gpu in gpus if isinstance(gpu.vendor, Known)), None)
     built_for = next((maker for maker, begin in BUILDS_FOR.items() if (torch.build or "").startswith(begin)), None)
     wrong = torch.build == "cpu" or (built_for is not None and built_for is not vendor)
-    if vendor is None or vendor is Vendor.APPLE:
-        return _apple(gpus) if vendor is Vendor.APPLE else []
+    if vendor is None:
+        return []
     if wrong:
         kind = "the CPU-only build" if torch.build == "cpu" else f"the {torch.build} build"
         return [f"torch {torch.version} is {kind} and cannot use the {gpus[0].name}: {_mend(vendor, software, gpus)}"]
@@ -57,15 +69,6 @@ def _torch(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[st
     if vendor is not Vendor.NVIDIA or cuda is None:
         return []
     return [*_driver(torch, cuda, software, gpus), *_code(torch, cuda, software, gpus)]
-
-
-def _apple(gpus: tuple[Gpu, ...]) -> list[str]:
-    """Source: torch's "MPS environment variables"."""
-    sentence = (
-        f"operators that torch lacks on the {gpus[0].name}'s GPU stop a detector: "
-        "export PYTORCH_ENABLE_MPS_FALLBACK=1 to run those on the CPU"
-    )
-    return [sentence]
 
 
 def _driver(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:

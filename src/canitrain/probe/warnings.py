@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from canitrain.core.fact import Known, Unknown
-from canitrain.core.hardware import Hardware, StorageKind
+from canitrain.core.hardware import GpuProcess, Hardware, StorageKind
 from canitrain.core.units import GIB_BYTES, MIB_BYTES, format_bytes
 from canitrain.probe.limits import Limits
 from canitrain.probe.readiness import readiness_warnings
@@ -49,16 +49,7 @@ def _cards(hardware: Hardware) -> list[str]:
     for gpu in gpus:
         label = f"GPU {gpu.index} {gpu.name}"
         found += [f"{label}: {note}" for note in gpu.notes]
-        held = [
-            (process, process.memory_bytes.value if isinstance(process.memory_bytes, Known) else None)
-            for process in gpu.processes
-        ]
-        for process, size_bytes in held:
-            if size_bytes is not None and size_bytes >= NOTICEABLE_BYTES:
-                name = process.name.value if isinstance(process.name, Known) else "a process"
-                found.append(
-                    f"{label}: {name} (pid {process.pid}) holds {format_bytes(size_bytes)}: end it or plan with the rest"
-                )
+        found += [f"{label}: {sentence}" for process in gpu.processes if (sentence := _held(process))]
     slices = [gpu for gpu in gpus if gpu.mig]
     if len(slices) > 1:
         found.append(
@@ -69,6 +60,15 @@ def _cards(hardware: Hardware) -> list[str]:
             "the cards differ, and together run at the pace and memory of the least: choose with CUDA_VISIBLE_DEVICES"
         )
     return found
+
+
+def _held(process: GpuProcess) -> str | None:
+    """What another process holds of a card, where that is worth a sentence."""
+    size, name = process.memory_bytes, process.name
+    if not isinstance(size, Known) or size.value < NOTICEABLE_BYTES:
+        return None
+    who = name.value if isinstance(name, Known) else "a process"
+    return f"{who} (pid {process.pid}) holds {format_bytes(size.value)}: end it or plan with the rest"
 
 
 def _memory(hardware: Hardware) -> list[str]:
