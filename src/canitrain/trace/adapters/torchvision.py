@@ -19,10 +19,10 @@ from canitrain.trace.adapters.torchvision_models import BASIS, VARIANTS, Variant
 from canitrain.trace.subject import Built, Subject
 
 SOURCE = "pytorch/vision references/detection: train.py argument defaults and the README's command of this model"
-TRUTH_SIDES = (32.0, 108.0)
-"""Pixels of the ground-truth boxes' sides: below 112, so that all of them belong to the finest pyramid level."""
 KEYPOINTS = 17
 """COCO's person keypoints."""
+MANY_BLOCKS, JOINED_BLOCKS = 12, 3
+"""A backbone of more blocks (MobileNetV3) has three a stage, so that the profile stays short."""
 HEADS = (
     "backbone.fpn",
     "rpn.head",
@@ -103,7 +103,7 @@ def build(name: str, variant: Variant) -> Built:
 
     def step(batch: int, height: int, width: int, boxes: int) -> torch.Tensor:
         model.transform.fixed_size = (width, height)
-        truth = sized_boxes(boxes, height, width, TRUTH_SIDES)
+        truth = sized_boxes(boxes, height, width, variant.truth_sides)
         if hasattr(model, "rpn"):
             propose(model.rpn, truth, height, width)
         images = [torch.rand(3, height, width) for _ in range(batch)]
@@ -161,6 +161,8 @@ def stages(model: Any) -> tuple[str, ...]:  # noqa: ANN401 - the library's model
         and name.count(".") == nesting(modules[body])
         and any(isinstance(m, torch.nn.Conv2d) for m in part.modules())
     ]
+    if len(parts) > MANY_BLOCKS:
+        parts = ["+".join(parts[start : start + JOINED_BLOCKS]) for start in range(0, len(parts), JOINED_BLOCKS)]
     return ("transform", *parts, *(head for head in HEADS if head in modules))
 
 

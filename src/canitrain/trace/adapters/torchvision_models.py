@@ -26,6 +26,12 @@ FIT_SHAPES = (
 CHECK_SHAPES = ((4, 320, 320, 10), (2, 640, 512, 30), (1, 800, 1088, 7))
 
 
+TRUTH_SIDES = (32.0, 108.0)
+"""Pixels of the ground-truth boxes' sides: below 112, so that RoI heads pool all of them from the finest level."""
+TINY_TRUTH_SIDES = (8.0, 16.0)
+"""Too small to overlap an anchor by the share that RetinaNet ignores, so that its loss sees every anchor: its most."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """One builder of ``torchvision.models.detection`` and its line in references/detection/README.md."""
@@ -42,18 +48,22 @@ class Variant:
     classes: int = 91
     backbone_weights: str | None = "ResNet50_Weights.IMAGENET1K_V1"
     """As the README passes it; ``None``: it trains from scratch."""
+    truth_sides: tuple[float, float] = TRUTH_SIDES
     fit_shapes: tuple[Shape, ...] = FIT_SHAPES
     check_shapes: tuple[Shape, ...] = CHECK_SHAPES
 
 
 def square_fit_shapes(side: int) -> tuple[Shape, ...]:
-    """For a model of a fixed ``side``: terms are told apart at the side and at its double."""
-    return tuple((batch, size, size, boxes) for size in (side, 2 * side) for boxes in (4, 24) for batch in (1, 2))
+    """For a model of a fixed ``side``: terms are told apart at the side and at its double.
+
+    Two images or more: SSDlite ends in one pixel, over which batch norm cannot train with one image.
+    """
+    return tuple((batch, size, size, boxes) for size in (side, 2 * side) for boxes in (4, 24) for batch in (2, 3))
 
 
 def square_check_shapes(side: int) -> tuple[Shape, ...]:
     """For a model of a fixed ``side``: three that ``square_fit_shapes`` lacks."""
-    return ((4, side, side, 7), (3, side, side, 30), (2, 2 * side, side, 12))
+    return ((4, side, side, 7), (8, side, side, 30), (2, 2 * side, side, 12))
 
 
 VARIANTS = {
@@ -77,7 +87,9 @@ VARIANTS = {
     "keypointrcnn_resnet50_fpn": Variant(
         title="Keypoint R-CNN R50-FPN", family="keypointrcnn", aliases=("keypointrcnn",), epochs=46, classes=2
     ),
-    "retinanet_resnet50_fpn": Variant(title="RetinaNet R50-FPN", family="retinanet", aliases=("retinanet",)),
+    "retinanet_resnet50_fpn": Variant(
+        title="RetinaNet R50-FPN", family="retinanet", aliases=("retinanet",), truth_sides=TINY_TRUTH_SIDES
+    ),
     "fcos_resnet50_fpn": Variant(title="FCOS R50-FPN", family="fcos", aliases=("fcos",)),
     "ssd300_vgg16": Variant(
         title="SSD300 VGG-16",
