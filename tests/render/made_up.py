@@ -74,7 +74,7 @@ GPU = Gpu(
     memory_bus_bits=NOT_READ,
     pcie_bytes_per_s=NOT_READ,
     power_limit_w=NOT_READ,
-    laptop=known(False),
+    laptop=known(False),  # noqa: FBT003
     spec=CARD,
 )
 
@@ -105,7 +105,7 @@ HARDWARE = Hardware(
         total_bytes=known(1000 * GIB),
         free_bytes=known(410 * GIB),
         free_inodes=known(10**7),
-        writable=known(True),
+        writable=known(True),  # noqa: FBT003
     ),
     gpus=known((GPU,)),
     software=Software(
@@ -143,9 +143,7 @@ MEMORY = Memory(
         shm_budget_bytes=16.0 * GIB,
         parts={"process": 5.0 * GIB, "workers": 4.4 * GIB},
     ),
-    disk=DiskNeed(
-        disk_bytes=around(6.2 * GIB, 0.0), disk_budget_bytes=410.0 * GIB, parts={"checkpoints": 6.2 * GIB}
-    ),
+    disk=DiskNeed(disk_bytes=around(6.2 * GIB, 0.0), disk_budget_bytes=410.0 * GIB, parts={"checkpoints": 6.2 * GIB}),
 )
 
 TIME = Time(

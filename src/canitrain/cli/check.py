@@ -17,6 +17,7 @@ from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Strategy
 from canitrain.core.report import Report, Status
 from canitrain.render import render
 from canitrain.render.formats import Format
+from canitrain.verdict.device import best_kind
 
 EXAMPLES = (
     "canitrain check --model fasterrcnn --images 20000",
@@ -117,8 +118,8 @@ def _check(
 
     dataset, recipe = find_dataset(images_asked), decide_recipe(recipe_asked, profile, machine)
     calibration = load_calibration()
-    report = check(machine, profile, dataset, recipe, calibration)
-    on_gpu = report.memory is not None and report.memory.gpu is not None
-    if report.verdict.status is Status.GO and on_gpu:
-        return report
+    if best_kind(machine, recipe.device):
+        report = check(machine, profile, dataset, recipe, calibration)
+        if report.verdict.status is Status.GO:
+            return report
     return check(machine, profile, dataset, recipe, calibration, load_cards())

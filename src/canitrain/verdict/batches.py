@@ -37,9 +37,9 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 def batch_steps(limit: int, *also: int) -> Iterator[int]:
-    """1, 2, 3, 4, 6, 8, 12, 16, 24 ... up to ``limit``, with ``limit`` and ``also`` among them, ascending."""
-    steps = {1, *also}
-    power = 2
+    """1, 2, 4, 6, 8, 12, 16, 24 ... up to ``limit``, with ``limit`` and ``also`` among them, ascending."""
+    steps = {1, 2, *also}
+    power = 4
     while power <= limit:
         steps |= {power, power * 3 // 2}
         power *= 2

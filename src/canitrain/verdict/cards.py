@@ -10,9 +10,10 @@ from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Gpu
 from canitrain.core.question import Estimator, Question
-from canitrain.core.report import CardOption, Status
+from canitrain.core.report import CardOption, Resource, Status
 from canitrain.core.target import GpuTarget
-from canitrain.verdict.plan import make_plan
+from canitrain.verdict.batches import batch_steps, dataset_limit, recipe_limit
+from canitrain.verdict.plan import replan
 
 COMMON_CARDS = (
     "Tesla T4",
@@ -29,38 +30,50 @@ COMMON_CARDS = (
 )
 """Cards that people own or rent, from cheap to dear: an editorial choice, not a measurement. Names of the catalog."""
 MOST_CARDS = 5
+_BATCH_BOUND = (Resource.GPU_MEMORY, Resource.RAM, Resource.SHM)
+"""What a smaller batch could mend."""
 
 
 def suitable_cards(question: Question, cards: Sequence[GpuSpec], estimate: Estimator) -> tuple[CardOption, ...]:
     """Up to five of the common cards among ``cards`` that would do, spread from the slowest to the fastest.
 
-    One idle card of each; the machine around it stays as it is.
+    One idle card of each, at the largest batch up to the recipe's that fits; the machine around it stays as it is.
     """
     by_name = {card.name: card for card in cards}
-    options = [_option(question, by_name[name], estimate) for name in COMMON_CARDS if name in by_name]
-    doing = [option for option in options if option.status in (Status.GO, Status.TIGHT)]
-    slowest_first = sorted(doing, key=lambda option: -option.total_s)
+    tried = (_option(question, by_name[name], estimate) for name in COMMON_CARDS if name in by_name)
+    slowest_first = sorted((option for option in tried if option is not None), key=lambda option: -option.total_s)
     if len(slowest_first) <= MOST_CARDS:
         return tuple(slowest_first)
     gaps = (len(slowest_first) - 1) / (MOST_CARDS - 1)
     return tuple(slowest_first[round(index * gaps)] for index in range(MOST_CARDS))
 
 
-def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOption:
-    recipe = replace(question.recipe, gpus=1, batch_size=None)
+def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOption | None:
     # What is installed now says nothing about a machine with that card.
     software = replace(question.hardware.software, torch=Unknown(reason="another machine"))
-    hardware = replace(question.hardware, software=software)
-    plan = make_plan(replace(question, hardware=hardware, target=_idle(card), recipe=recipe), estimate)
-    gpu = plan.run.memory.gpu
-    assert gpu is not None
-    return CardOption(
-        name=card.name,
-        status=plan.verdict.status,
-        batch_size=plan.run.batch_size,
-        device_bytes=gpu.device_bytes.expected,
-        total_s=plan.run.time.total_s.expected,
+    alone = replace(
+        question,
+        hardware=replace(question.hardware, software=software),
+        recipe=replace(question.recipe, gpus=1),
+        target=_idle(card),
     )
+    limit = min(dataset_limit(alone), recipe_limit(alone))
+    # From the top: most cards hold the recipe's batch, and one estimate a card is soon done.
+    for batch_size in reversed(tuple(batch_steps(limit, limit))):
+        plan = replan(alone, estimate, batch_size)
+        gpu = plan.run.memory.gpu
+        assert gpu is not None
+        if plan.verdict.status in (Status.GO, Status.TIGHT):
+            return CardOption(
+                name=card.name,
+                status=plan.verdict.status,
+                batch_size=batch_size,
+                device_bytes=gpu.device_bytes.expected,
+                total_s=plan.run.time.total_s.expected,
+            )
+        if any(reason.status is Status.NO_GO and reason.resource not in _BATCH_BOUND for reason in plan.reasons):
+            return None
+    return None
 
 
 def _idle(card: GpuSpec) -> GpuTarget:

@@ -1,0 +1,137 @@
+"""Bad input: one line of error, one of hint, exit 2, nothing on stdout, nothing written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import HOSTS, Finished, Terminal
+
+from canitrain.catalog.locate import profiles_path
+
+IMAGES = ("--images", "20000")
+YOLO = ("check", "--model", "yolov5s")
+
+CASES = {
+    "unknown model, near a name": (("check", "--model", "fastercnn", *IMAGES), "fastercnn", "fasterrcnn"),
+    "unknown model, near nothing": (("check", "--model", "qqq", *IMAGES), "qqq", "canitrain models"),
+    "no images": ((*YOLO, "--images", "0"), "0", "check --help"),
+    "fewer than no images": ((*YOLO, "--images", "-5"), "-5", "check --help"),
+    "images that are no number": ((*YOLO, "--images", "abc"), "abc", "check --help"),
+    "both images and data": ((*YOLO, *IMAGES, "--data", "."), "--images and --data", "one"),
+    "neither images nor data": (YOLO, "how many images", "--images"),
+    "a data folder that is none": ((*YOLO, "--data", "no/such/folder"), "no/such/folder", "folder"),
+    "off the stride": ((*YOLO, *IMAGES, "--image-size", "641"), "641 is not a multiple of 32", "--image-size 640"),
+    "an image size of zero": ((*YOLO, *IMAGES, "--image-size", "0"), "'0' is not an image size", "800x1333"),
+    "an image size in words": ((*YOLO, *IMAGES, "--image-size", "big"), "'big'", "800x1333"),
+    "an image size beyond all": ((*YOLO, *IMAGES, "--image-size", "99968"), "99968", "4096"),
+    "an empty batch": ((*YOLO, *IMAGES, "--batch-size", "0"), "0", "check --help"),
+    "no epochs": ((*YOLO, *IMAGES, "--epochs", "0"), "0", "check --help"),
+    "an unknown GPU": ((*YOLO, *IMAGES, "--gpu", "RTX 9999"), "RTX 9999", "canitrain gpus"),
+    "an unknown dataset": ((*YOLO, *IMAGES, "--dataset", "coca"), "coca", "coco"),
+    "an image of no bytes": ((*YOLO, *IMAGES, "--image-bytes", "none"), "none", "64GiB"),
+    "RAM without a size": ((*YOLO, *IMAGES, "--ram", "plenty"), "plenty", "64GiB"),
+    "a limit that is no time": ((*YOLO, *IMAGES, "--max-time", "soon"), "soon", "3d"),
+    "a precision that is none": ((*YOLO, *IMAGES, "--precision", "fp8"), "fp8", "check --help"),
+    "an option that is none": ((*YOLO, *IMAGES, "--imagesize", "640"), "--imagesize", "check --help"),
+    "no model": (("check", *IMAGES), "--model", "check --help"),
+    "a command that is none": (("chekc",), "chekc", "canitrain --help"),
+    "a schema that is none": (("schema", "everything"), "everything", "schema --help"),
+}
+
+
+def assert_refused(finished: Finished, problem: str, way_out: str) -> None:
+    lines = finished.err.splitlines()
+    assert finished.code == 2
+    assert finished.out == ""
+    assert len(lines) == 2
+    assert lines[0].startswith("error: ")
+    assert problem in lines[0]
+    assert lines[1].startswith("hint: ")
+    assert way_out in lines[1]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_option_is_refused_in_two_lines(case: str, terminal: Terminal) -> None:
+    arguments, problem, way_out = CASES[case]
+
+    assert_refused(terminal(*arguments), problem, way_out)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "does not exist"),
+        ("", "empty"),
+        ("{not json", "not valid JSON"),
+        ('{"schema": "canitrain.hardware/1"}', "missing required field"),
+    ],
+)
+def test_bad_hardware_file_is_refused(terminal: Terminal, tmp_path: Path, content: str | None, problem: str) -> None:
+    host = tmp_path / "host.json"
+    if content is not None:
+        host.write_text(content)
+
+    finished = terminal(*YOLO, *IMAGES, "--hardware", str(host))
+
+    assert_refused(finished, problem, "probe --save")
+
+
+def test_truncated_hardware_file_is_refused_at_every_tenth(terminal: Terminal, tmp_path: Path) -> None:
+    whole = (HOSTS / "rtx3060-desktop.json").read_text()
+    host = tmp_path / "host.json"
+    for tenth in range(1, 10):
+        host.write_text(whole[: len(whole) * tenth // 10])
+
+        assert_refused(terminal(*YOLO, *IMAGES, "--hardware", str(host)), "not valid JSON", "probe --save")
+
+
+def _profile_with(path: Path, key: str, text: str) -> None:
+    """yolov5s with the value of ``key`` replaced by the JSON ``text``."""
+    profile = json.loads(next(profiles_path().rglob("yolov5s.json")).read_text())
+    profile[key] = "REPLACED"
+    path.write_text(json.dumps(profile).replace('"REPLACED"', text))
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "problem"),
+    [
+        ("surprise", "1", "surprise"),
+        ("parameter_bytes", "NaN", "JSON"),
+        ("parameter_bytes", "-4", "below zero"),
+        ("parameter_bytes", "0", "above zero"),
+        ("parameters", '"many"', "many"),
+    ],
+)
+def test_bad_profile_is_refused(terminal: Terminal, tmp_path: Path, key: str, text: str, problem: str) -> None:
+    profile = tmp_path / "profile.json"
+    _profile_with(profile, key, text)
+
+    finished = terminal("check", "--model", str(profile), *IMAGES)
+
+    assert_refused(finished, problem, "canitrain trace")
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "markdown", "github", "html"])
+def test_output_into_a_missing_folder_is_refused(terminal: Terminal, tmp_path: Path, format_: str) -> None:
+    target = tmp_path / "missing" / "report"
+
+    finished = terminal.check("--output", str(target), "--format", format_)
+
+    assert_refused(finished, "there is no folder", "mkdir")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_onto_a_folder_is_refused(terminal: Terminal, tmp_path: Path) -> None:
+    assert_refused(terminal.check("--output", str(tmp_path)), "it is a folder", "report.json")
+
+
+def test_bad_input_leaves_an_older_report_alone(terminal: Terminal, tmp_path: Path) -> None:
+    target = tmp_path / "report.json"
+    target.write_text("older")
+
+    finished = terminal.check("--output", str(target), "--image-size", "0", model="yolov5s")
+
+    assert finished.code == 2
+    assert target.read_text() == "older"

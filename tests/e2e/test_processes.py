@@ -1,0 +1,99 @@
+"""Whole processes: start-up, pipes, ``python -m``, colour."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from commands import HOSTS
+
+CHECK = ("-m", "canitrain", "check", "--model", "yolov5s", "--images", "20000")
+SAVED = ("--hardware", str(HOSTS / "rtx3060-desktop.json"))
+HEAVY = ("torch", "pynvml", "psutil", "cpuinfo", "rich.table", "numpy")
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_importing_the_cli_imports_nothing_heavy() -> None:
+    loaded = python("-c", "import canitrain.cli, sys; print(*sys.modules)").stdout.split()
+
+    assert "canitrain.cli.app" in loaded
+    assert set(HEAVY).isdisjoint(loaded)
+
+
+def test_checking_a_saved_machine_imports_nothing_heavy() -> None:
+    script = f"import sys; from canitrain.cli.app import run; run({[*CHECK[2:], *SAVED]!r}); print(*sys.modules)"
+    loaded = python("-c", script).stdout.split()
+
+    assert "canitrain.check" in loaded
+    assert set(HEAVY).isdisjoint(loaded)
+    assert "canitrain.probe" not in loaded
+
+
+def _seconds(*arguments: str) -> float:
+    start = time.perf_counter()
+    python(*arguments)
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize(("machine", "limit_ratio"), [(SAVED, 2.0), ((), 3.0)])
+def test_check_starts_fast(machine: tuple[str, ...], limit_ratio: float) -> None:
+    # In turns, and the fastest of each: what both take when the machine has nothing else to do.
+    yardstick_s = check_s = math.inf
+    for _ in range(25):
+        yardstick_s = min(yardstick_s, _seconds("-c", "import typer, rich.console, rich.table"))
+        check_s = min(check_s, _seconds(*CHECK, *machine))
+        if check_s <= limit_ratio * yardstick_s:
+            return
+
+    raise AssertionError(f"{check_s:.3f} s, {check_s / yardstick_s:.2f} times the yardstick")
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "html"])
+def test_a_closed_pipe_is_silent(format_: str) -> None:
+    command = [sys.executable, *CHECK, *SAVED, "--format", format_]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+        process.wait(timeout=60)
+
+    assert errors == b""
+    assert process.returncode == 0
+
+
+def test_json_of_a_no_go_still_parses() -> None:
+    finished = python(*CHECK, "--hardware", str(HOSTS / "cpu-only-laptop.json"), "--max-time", "1h", "--json")
+
+    assert finished.returncode == 1
+    assert json.loads(finished.stdout)["verdict"]["status"] == "no-go"
+
+
+def test_no_colour_where_nobody_looks() -> None:
+    finished = python(*CHECK, *SAVED)
+
+    assert "\x1b" not in finished.stdout
+    assert finished.stdout.isascii()
+
+
+def test_this_machine_gets_a_verdict() -> None:
+    finished = python(*CHECK)
+
+    assert finished.returncode in (0, 1, 3), finished.stderr
+    assert finished.stdout.split()[0] in ("GO", "TIGHT", "NO-GO", "UNKNOWN")
+
+
+def test_output_says_on_stderr_where_the_report_is(tmp_path: os.PathLike[str]) -> None:
+    target = os.path.join(tmp_path, "report.html")  # noqa: PTH118
+    finished = python(*CHECK, *SAVED, "--format", "html", "--output", target)
+
+    assert finished.stdout == ""
+    assert finished.stderr == f"go: the report is in {target}\n"
