@@ -157,23 +157,26 @@ def _polynomials(value):
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_a_default_step_needs_what_a_detector_needs(name):
-    """Between 50 MB and 100 GB live, and backward about twice the FLOPs of forward (less where layers are frozen)."""
+    """50 MB to 2 TB live, backward about twice forward's FLOPs (less where layers are frozen), thousands of kernels."""
     profile = PROFILES[name]
     trace = profile.traces[Precision.FP32]
     size = profile.defaults.image_size
     shape = BatchShape(batch_size=profile.defaults.batch_size, pixels=size.shorter * size.longer, boxes=8)
     peak_bytes = max(peak.live_bytes.at(shape) + peak.gradient_bytes for peak in trace.peaks)
-    assert 50e6 < peak_bytes < 1e12
+    # EfficientDet-D7x at train.py's 32 images of 1536 px needs over 1 TB in fp32, more than any card has.
+    assert 50e6 < peak_bytes < 2e12
     forward, backward = (
         sum(work.flops.at(shape) for stage in trace.stages for work in getattr(stage, phase).values())
         for phase in ("forward", "backward")
     )
     assert 1.2 <= backward / forward <= 2.01
+    works = [work for stage in trace.stages for half in (stage.forward, stage.backward) for work in half.values()]
+    assert 400 < sum(work.kernels.at(shape) for work in works) < 8_000
 
 
 @pytest.mark.parametrize(("name", "measured_bytes"), [("yolov5n", 1.5e9), ("yolov5m", 5.0e9)])
 def test_yolov5_at_640_and_16_images_under_amp_is_near_what_others_measured(name, measured_bytes):
-    """Weights, momentum, EMA copy, and the live peak or the gradients; 15 % as the requirement says, before workspace."""
+    """Weights, momentum, EMA copy and the live peak, within the required 15 % before any workspace is added."""
     profile = PROFILES[name]
     trace = profile.traces[Precision.AMP]
     shape = BatchShape(batch_size=16, pixels=640 * 640, boxes=8)

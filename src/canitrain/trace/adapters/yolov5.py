@@ -23,6 +23,8 @@ SIZES = {"n": "nano", "s": "small", "m": "medium", "l": "large", "x": "extra lar
 P5_SIDE, P6_SIDE = 640, 1280
 P5_STRIDE, P6_STRIDE = 32, 64
 """Largest stride, of which train.py's check_img_size makes the sides a multiple."""
+P5_FIT_SIDE, P6_FIT_SIDE = 128, 384
+"""Small, but large enough that some box matches an anchor of every level, as at the real size."""
 BASIS = ("one", "b", "bp", "bn")
 SOURCE = "yolov5 7.0.14 train.py, parse_opt and train(); data/hyps/hyp.scratch-low.yaml"
 NAMES = tuple(f"yolov5{size}{tail}" for tail in ("", "6") for size in SIZES)
@@ -67,7 +69,7 @@ def subject(name: str) -> Subject:
         classes=CLASSES,
         build=lambda _precision: build(name, side),
         basis=BASIS,
-        fit_shapes=fit_shapes(2 * P6_STRIDE if large else 3 * P5_STRIDE),
+        fit_shapes=fit_shapes(P6_FIT_SIDE if large else P5_FIT_SIDE),
         check_shapes=check_shapes(side),
         notes=(
             "Loss as train.py scales it, under autocast; the EMA copy and the momentum are not part of the trace.",
