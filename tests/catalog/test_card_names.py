@@ -54,6 +54,13 @@ MEANT = {
     "arc a770 16gb": "Arc A770 16GB",
     "M1": "Apple M1",
     "m2 max": "Apple M2 Max",
+    "NVIDIA V100 16GB (DGX-1)": "Tesla V100-SXM2-16GB",
+    "NVIDIA V100 (Big Basin, NVLink)": "Tesla V100-SXM2-16GB",
+    "TITAN X (Pascal)": "TITAN X (Pascal)",
+    "H100 80GB PCIe5": "H100 PCIe",
+    "H200 140GB SXM": "H200",
+    "dgx spark 128gb": "GB10",
+    "L4 24GB": "L4",
     "orin nano 8gb": "Jetson Orin Nano 8GB",
 }
 

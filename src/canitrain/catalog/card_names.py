@@ -22,14 +22,20 @@ _SYNONYMS = {
     "sxm2": "sxm",
     "sxm4": "sxm",
     "sxm5": "sxm",
-    "gddr6": "",
+    "nvlink": "sxm",
+    "pcie3": "pcie",
+    "pcie4": "pcie",
+    "pcie5": "pcie",
 }
 _SPLIT_PREFIX = re.compile(r"^(rtx|gtx|rx|gt|arc)(?=[\da])|^(?:titan)(?=x|v|rtx)")
 _SPLIT_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m)(super|s)?$")
+_WATTS = re.compile(r"^\d+w$")
 _MEMORY = re.compile(r"(?<![\w.])(\d+)\s*(?:gib|gb|g)(?!\w)")
 _COUNT_BEFORE = re.compile(r"^(-?\d{1,3})\s*(?:[x\u00d7*]\s*|\s+(?=\D))(?=\S)(.+)$")
 _COUNT_AFTER = re.compile(r"^(.+?)\s*[x\u00d7*]\s*(-?\d{1,3})$")
 _MOST = 64
+_MEMORY_TOLERANCE_RATIO = 0.08
+"""How far a typed size may be from a card's: 128 GB are 119 GiB, and 11 GB is not 12."""
 _MISSING_MEMORY_COST = 0.5
 """A label that names a memory size the reader did not is a little further away than one that names none."""
 
@@ -51,7 +57,8 @@ def parse_name(text: str) -> CardName:
         words += _split(word)
     named = (_SYNONYMS.get(word, word) for word in words)
     return CardName(
-        words=frozenset(w for w in named if w and w not in _IGNORED), memory_gib=int(memory[1]) if memory else None
+        words=frozenset(w for w in named if w not in _IGNORED and not _WATTS.match(w)),
+        memory_gib=int(memory[1]) if memory else None,
     )
 
 
@@ -63,7 +70,7 @@ def rank(wanted: CardName, labels: tuple[CardName, ...], memory_bytes: int) -> f
         _distance(wanted, label)
         for label in labels
         if wanted.words <= label.words
-        and (wanted.memory_gib in (None, label.memory_gib) or abs(wanted.memory_gib - memory_bytes / GIB_BYTES) < 1)
+        and (wanted.memory_gib in (None, label.memory_gib) or _same_size(wanted.memory_gib, memory_bytes / GIB_BYTES))
     )
     return min(fitting, default=None)
 
@@ -96,6 +103,10 @@ def _split(word: str) -> list[str]:
         return [*head, rest]
     spelled = {"s": "super", "m": "laptop"}
     return [*head, suffix[1], *(spelled.get(part, part) for part in suffix.groups()[1:] if part)]
+
+
+def _same_size(typed_gib: float | None, card_gib: float) -> bool:
+    return typed_gib is None or abs(typed_gib - card_gib) <= _MEMORY_TOLERANCE_RATIO * max(typed_gib, card_gib)
 
 
 def _distance(wanted: CardName, label: CardName) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from canitrain.catalog.card_names import CardName, parse_counts, parse_name, rank
@@ -13,6 +14,7 @@ from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Gpu
 
 _SUGGESTIONS = 4
+_BRACKETS = re.compile(r"\([^)]*\)")
 _ALIKE = 0.4
 """Share of letters in common below which a name is no suggestion."""
 
@@ -33,19 +35,18 @@ def load_cards() -> tuple[GpuSpec, ...]:
     )
 
 
+@cache
 def find_card(text: str) -> GpuSpec:
     """The card that a person means by ``text``: ``rtx3060``, ``3060 12gb``, ``A100 80GB``, ``4090 laptop``.
 
     A name of several cards that differ in memory alone means the one with the least, unless a row's alias says
-    otherwise (``A100`` is the SXM card with 40 GB, ``GTX 1060`` the one with 6).
+    otherwise (``A100`` is the SXM card with 40 GB, ``GTX 1060`` the one with 6). A remark in brackets is left
+    out where it is no part of a name: ``V100 16GB (DGX-1)``.
 
     Raises:
         InputError: no card is called that, or several are; the hint names the nearest.
     """
-    wanted = parse_name(text)
-    ranked = [
-        (cost, card) for card in load_cards() if (cost := rank(wanted, labels(card), card.memory_bytes)) is not None
-    ]
+    ranked = _ranked(text) or _ranked(_BRACKETS.sub(" ", text))
     if not ranked:
         raise InputError(f"no GPU is called {text.strip()!r}", hint=_suggestion(text))
     best = min(cost for cost, _ in ranked)
@@ -54,6 +55,17 @@ def find_card(text: str) -> GpuSpec:
         named = ", ".join(card.name for card in cards[:_SUGGESTIONS])
         raise InputError(f"{text.strip()!r} could be several GPUs", hint=f"say which: {named}")
     return cards[0]
+
+
+def _ranked(text: str) -> list[tuple[float, GpuSpec]]:
+    """Every card that may be meant, with its distance."""
+    wanted = parse_name(text)
+    return [(cost, card) for card, named in _labelled() if (cost := rank(wanted, named, card.memory_bytes)) is not None]
+
+
+@cache
+def _labelled() -> tuple[tuple[GpuSpec, tuple[CardName, ...]], ...]:
+    return tuple((card, labels(card)) for card in load_cards())
 
 
 def labels(card: GpuSpec) -> tuple[CardName, ...]:
@@ -105,8 +117,8 @@ def _suggestion(text: str) -> str:
     wanted = parse_name(text)
     spelled = " ".join(sorted(wanted.words))
     nearness: dict[str, tuple[int, float]] = {}
-    for card in load_cards():
-        for label in labels(card):
+    for card, named in _labelled():
+        for label in named:
             shared = sum(word in label.words for word in wanted.words if any(map(str.isdigit, word)))
             alike = difflib.SequenceMatcher(None, spelled, " ".join(sorted(label.words))).ratio()
             nearness[card.name] = max(nearness.get(card.name, (0, 0.0)), (shared, alike))
