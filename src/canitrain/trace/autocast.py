@@ -146,7 +146,7 @@ def _dropout_kernel(tensor: torch.Tensor, probability: float, train: bool) -> to
         return torch.ops.aten.dropout(tensor, probability, train)
 
 
-def _attention_kernel(
+def _attention_kernel(  # noqa: PLR0917 - the signature is aten's
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -197,11 +197,13 @@ def _attention_kernel(
 
 
 def _additive(mask: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
-    return torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, -math.inf) if mask.dtype is torch.bool else mask
+    return (
+        torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, -math.inf) if mask.dtype is torch.bool else mask
+    )
 
 
 def _roi_align_kernel(features: torch.Tensor, boxes: torch.Tensor, *args: Any) -> torch.Tensor:  # noqa: ANN401
-    """torchvision computes it in fp32 and casts back (csrc/ops/autocast/roi_align_kernel.cpp)."""
+    """Compute in fp32 as torchvision does and casts back (csrc/ops/autocast/roi_align_kernel.cpp)."""
     with _below():
         if not _CASTS.enabled:
             return torch.ops.torchvision.roi_align(features, boxes, *args)
@@ -221,9 +223,9 @@ def _overload(name: str) -> Any:  # noqa: ANN401 - an OpOverload, or None where 
 @functools.cache
 def _register_aten() -> tuple[Library, ...]:
     """The kernels, registered once a process; without the dispatch key switched on nothing ever calls them."""
-    fallback = Library("_", "IMPL")  # noqa: TOR901 - kept alive by the cache
-    fallback.fallback(fallthrough_kernel, _KEY_NAME)
-    aten = Library("aten", "IMPL")  # noqa: TOR901
+    fallback = Library("_", "IMPL")  # kept alive by the cache
+    fallback.fallback(fallthrough_kernel, _KEY_NAME)  # type: ignore[no-untyped-call]
+    aten = Library("aten", "IMPL")
     kernels: dict[str, Callable[..., Any]] = {}
     for names, make in (
         (HALF, lambda operator: _cast_kernel(operator, _CASTS.half)),
@@ -242,10 +244,10 @@ def _register_aten() -> tuple[Library, ...]:
 
 @functools.cache
 def _register_torchvision() -> Library | None:
-    """torchvision's own autocast kernels, where it is loaded."""
+    """Autocast kernels of torchvision's operators, where it is loaded."""
     if not hasattr(torch.ops.torchvision, "roi_align"):
         return None
-    library = Library("torchvision", "IMPL")  # noqa: TOR901
+    library = Library("torchvision", "IMPL")
     library.impl("roi_align", _roi_align_kernel, _KEY_NAME)
     library.impl("nms", _nms_kernel, _KEY_NAME)
     return library
@@ -253,7 +255,7 @@ def _register_torchvision() -> Library | None:
 
 @contextmanager
 def cuda_operators(*, amp: bool) -> Iterator[None]:
-    """Choose operators as CUDA does inside the block; with ``amp`` as inside ``torch.autocast("cuda", torch.float16)``."""
+    """Inside, choose operators as CUDA does; with ``amp`` as in ``torch.autocast("cuda", torch.float16)``."""
     _register_aten()
     if hasattr(torch.ops.torchvision, "roi_align"):
         _register_torchvision()

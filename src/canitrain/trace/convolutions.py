@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from canitrain.core.polynomial import Polynomial
-from canitrain.core.profile import Convolution, Phase
+from canitrain.core.profile import Convolution
+from canitrain.trace.convolution_call import ConvolutionKey
 from canitrain.trace.fit import Fitter
 from canitrain.trace.step import StepRecord
+
+LayerKind = tuple[ConvolutionKey, bool, bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
     """One convolution of one record."""
 
-    key: tuple[Any, ...]
-    """Channels, kernel, stride, ... as ``recorder`` notes them, then whether each gradient is asked."""
+    key: ConvolutionKey
+    weight_gradient: bool
+    input_gradient: bool
     forward_run: int
     backward_run: int | None
     input_pixels: int
     """Batch x height x width."""
     output_pixels: int
+
+    @property
+    def kind(self) -> LayerKind:
+        """What layers that merge share, besides their pixels."""
+        return self.key, self.weight_gradient, self.input_gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,33 +45,27 @@ class Convolutions:
 def layers_of(record: StepRecord) -> list[Layer]:
     """The convolution layers of ``record`` in forward order."""
     backward = {
-        run.forward_node: (position, run.arguments[3])
+        run.forward_node: (position, run.convolution)
         for position, run in enumerate(record.runs)
-        if run.arguments is not None and run.phase is Phase.BACKWARD and run.name == "convolution_backward"
+        if run.convolution is not None and run.name == "convolution_backward"
     }
     layers = []
     for position, run in enumerate(record.runs):
-        if run.arguments is None or run.name != "convolution":
+        if run.convolution is None or run.name != "convolution":
             continue
-        key, inputs, output, _ = run.arguments
-        backward_run, gradients = backward.get(run.forward_node, (None, (False, False)))
+        backward_run, asked = backward.get(run.forward_node, (None, run.convolution))
         layers.append(
             Layer(
-                key=(*key, *gradients),
+                key=run.convolution.key,
+                weight_gradient=asked.weight_gradient,
+                input_gradient=asked.input_gradient,
                 forward_run=position,
                 backward_run=backward_run,
-                input_pixels=_pixels(inputs),
-                output_pixels=_pixels(output),
+                input_pixels=run.convolution.input_pixels,
+                output_pixels=run.convolution.output_pixels,
             )
         )
     return layers
-
-
-def _pixels(shape: Sequence[int]) -> int:
-    pixels = shape[0]
-    for size in shape[2:]:
-        pixels *= size
-    return pixels
 
 
 def merge(fitter: Fitter, records: Sequence[StepRecord]) -> Convolutions:
@@ -73,41 +75,41 @@ def merge(fitter: Fitter, records: Sequence[StepRecord]) -> Convolutions:
     over images) all layers of one key become one entry of mean size.
     """
     layers = [layers_of(record) for record in records]
-    keys = [[layer.key for layer in of_record] for of_record in layers]
-    if all(other == keys[0] for other in keys):
+    kinds = [[layer.kind for layer in of_record] for of_record in layers]
+    if all(other == kinds[0] for other in kinds):
         return _by_position(fitter, layers)
     return _by_key(fitter, layers)
 
 
 def _by_position(fitter: Fitter, layers: list[list[Layer]]) -> Convolutions:
-    index: dict[tuple[Any, ...], int] = {}
+    index: dict[tuple[LayerKind, Polynomial, Polynomial], int] = {}
     counts: list[int] = []
     by_run: tuple[dict[int, int], ...] = tuple({} for _ in layers)
     for row in zip(*layers, strict=True):
         inputs = fitter.fit([layer.input_pixels for layer in row])
         outputs = fitter.fit([layer.output_pixels for layer in row])
-        number = index.setdefault((row[0].key, inputs, outputs), len(index))
+        number = index.setdefault((row[0].kind, inputs, outputs), len(index))
         counts += [0] * (len(index) - len(counts))
         counts[number] += 1
         _assign(by_run, row, number)
     merged = tuple(
-        _convolution(key, Polynomial(one=float(count)), inputs, outputs)
-        for (key, inputs, outputs), count in zip(index, counts, strict=True)
+        _convolution(kind, Polynomial(one=float(count)), inputs, outputs)
+        for (kind, inputs, outputs), count in zip(index, counts, strict=True)
     )
     return Convolutions(merged=merged, by_run=by_run)
 
 
 def _by_key(fitter: Fitter, layers: list[list[Layer]]) -> Convolutions:
-    keys = list(dict.fromkeys(layer.key for of_record in layers for layer in of_record))
+    kinds = list(dict.fromkeys(layer.kind for of_record in layers for layer in of_record))
     by_run: tuple[dict[int, int], ...] = tuple({} for _ in layers)
     merged = []
-    for number, key in enumerate(keys):
-        groups = [[layer for layer in of_record if layer.key == key] for of_record in layers]
+    for number, kind in enumerate(kinds):
+        groups = [[layer for layer in of_record if layer.kind == kind] for of_record in layers]
         for runs, group in zip(by_run, groups, strict=True):
             _assign((runs,) * len(group), group, number)
         merged.append(
             _convolution(
-                key,
+                kind,
                 fitter.fit([len(group) for group in groups]),
                 fitter.fit([_mean([layer.input_pixels for layer in group]) for group in groups]),
                 fitter.fit([_mean([layer.output_pixels for layer in group]) for group in groups]),
@@ -127,19 +129,12 @@ def _assign(by_run: Sequence[dict[int, int]], row: Sequence[Layer], number: int)
             runs[layer.backward_run] = number
 
 
-def _convolution(key: tuple[Any, ...], count: Polynomial, inputs: Polynomial, outputs: Polynomial) -> Convolution:
-    in_channels, out_channels, kernel, stride, dilation, groups, transposed, half, weight, gradient = key
+def _convolution(kind: LayerKind, count: Polynomial, inputs: Polynomial, outputs: Polynomial) -> Convolution:
+    key, weight_gradient, input_gradient = kind
     return Convolution(
-        in_channels=in_channels,
-        out_channels=out_channels,
-        kernel=kernel,
-        stride=stride,
-        dilation=dilation,
-        groups=groups,
-        transposed=transposed,
-        half=half,
-        weight_gradient=weight,
-        input_gradient=gradient,
+        **key._asdict(),
+        weight_gradient=weight_gradient,
+        input_gradient=input_gradient,
         count=count,
         input_pixels=inputs,
         output_pixels=outputs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ _NEGLIGIBLE = 1e-12
 """Terms below this share of a value are rounding."""
 _SIGNIFICANT_DIGITS = 7
 
-Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 
 def terms(shape: Shape, basis: Sequence[str]) -> list[float]:

@@ -204,7 +204,7 @@ def _from_meta(value: Any) -> Any:  # noqa: ANN401
 
 
 def run_hollow(func: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-    """``func`` on ``meta`` for the shape, and zeros of that shape on the CPU; in-place operators give their argument."""
+    """``func`` on ``meta`` for the shape, then zeros of it on the CPU; in-place operators give their argument."""
     shadow = {name: to_meta(value) for name, value in kwargs.items()}
     if "device" in shadow:
         shadow["device"] = torch.device("meta")

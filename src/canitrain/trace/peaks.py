@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,10 @@ _GRID_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _GRID_SCALES = (0.25, 1.0, 4.0, 16.0)
 """Pixels of the grid relative to the largest fitted shape."""
 _WORKSPACE_BOUND = 8
-"""A convolution's workspace is taken to stay below this many times its input and output bytes: only prunes candidates."""
+"""No workspace is taken to pass this many times a convolution's input and output bytes. It only prunes candidates."""
 
 Cell = tuple[int, Phase]
-Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class Candidate:
 
 
 def pick_peaks(fitter: Fitter, records: Sequence[StepRecord], convolutions: Convolutions) -> tuple[Peak, ...]:
-    """The highest moment of every stage and phase, and those of convolutions whose workspace could lift them above it."""
+    """The highest moment of every stage and phase, and convolutions whose workspace could lift them above it."""
     cells = [_cells(record) for record in records]
     order = [cell for cell in cells[0] if all(cell in other for other in cells)]
     highest: list[Candidate] = []
@@ -72,7 +73,7 @@ def _cells(record: StepRecord) -> dict[Cell, list[int]]:
     return cells
 
 
-def _matched(
+def _matched(  # noqa: PLR0917
     fitter: Fitter,
     records: Sequence[StepRecord],
     convolutions: Convolutions,
@@ -155,7 +156,9 @@ class _Grid:
         hopeful = [
             item
             for item in running
-            if (self._at(item.live_bytes) + item.gradient_bytes + _WORKSPACE_BOUND * self._workspace(item) > ceiling).any()
+            if (
+                self._at(item.live_bytes) + item.gradient_bytes + _WORKSPACE_BOUND * self._workspace(item) > ceiling
+            ).any()
         ]
         covering = [item for item in highest if item.convolution is not None]
         undominated = self._undominated([*covering, *hopeful])
@@ -168,7 +171,9 @@ class _Grid:
         live = [self._at(item.live_bytes) for item in candidates]
         kept: list[int] = []
         # Highest first, so that a candidate can only be covered by one that is kept already.
-        for number in sorted(range(len(candidates)), key=lambda i: -float(live[i].sum() + candidates[i].gradient_bytes)):
+        for number in sorted(
+            range(len(candidates)), key=lambda i: -float(live[i].sum() + candidates[i].gradient_bytes)
+        ):
             if not any(self._covers(candidates, live, other, number) for other in kept):
                 kept.append(number)
         return [candidates[number] for number in sorted(kept)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from canitrain.core.errors import InputError
-from canitrain.core.polynomial import BatchShape
+from canitrain.core.polynomial import BatchShape, Polynomial
 from canitrain.core.profile import ModelProfile, Phase, Precision, Stage, Trace, Work, WorkKind
 from canitrain.trace.convolutions import merge
 from canitrain.trace.fit import Fitter
 from canitrain.trace.peaks import pick_peaks
+from canitrain.trace.pool import Weights, fit_slack
 from canitrain.trace.stages import StageTracker, divide
 from canitrain.trace.step import StepRecord, record_step
 from canitrain.trace.subject import Built, Shape, Subject
@@ -67,7 +68,8 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
         check_live_error=(),
         check_flops_error=(),
     )
-    checks = [_errors(draft, record(shape)) for shape in subject.check_shapes]
+    real = [record(shape) for shape in subject.check_shapes]
+    checks = [_errors(draft, each) for each in real]
     for shape, errors in zip(subject.check_shapes, checks, strict=True):
         for quantity, error in zip(("peak live bytes", "FLOPs"), errors, strict=True):
             if abs(error) > subject.tolerance:
@@ -76,14 +78,26 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
                     f" more than {subject.tolerance:.0%}",
                     hint="add a basis term that the model needs, or fit shapes nearer to the check shapes",
                 )
-    return _with_checks(draft, checks)
+    return _with_checks(draft, checks, _slack(subject, built, real))
 
 
-def _with_checks(draft: Trace, checks: Sequence[tuple[float, float]]) -> Trace:
+def _slack(subject: Subject, built: Built, records: Sequence[StepRecord]) -> Polynomial:
+    """The pool's slack, replayed from the record with most pixels."""
+    parameters = list(built.model.parameters())
+    weights = Weights(
+        all_bytes=tuple(map(_size, parameters)),
+        trainable_bytes=tuple(_size(parameter) for parameter in parameters if parameter.requires_grad),
+    )
+    largest = max(records, key=lambda record: record.shape[1] * record.shape[2])
+    return fit_slack(largest.shape, largest.allocations, weights, subject.basis)
+
+
+def _with_checks(draft: Trace, checks: Sequence[tuple[float, float]], slack: Polynomial) -> Trace:
     import msgspec  # noqa: PLC0415
 
     return msgspec.structs.replace(
         draft,
+        slack_bytes=slack,
         check_live_error=tuple(round(live, 6) for live, _ in checks),
         check_flops_error=tuple(round(flops, 6) for _, flops in checks),
     )
@@ -211,14 +225,14 @@ def _profile(subject: Subject, built: Built, traces: dict[Precision, Trace]) -> 
         parameter_tensors=len(parameters),
         trainable_parameter_tensors=len(trainable),
         largest_parameter_bytes=max(map(_size, parameters), default=0),
-        traced_on=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        traced_on=dt.datetime.now(tz=dt.UTC).date().isoformat(),
         traces=traces,
         notes=subject.notes,
     )
 
 
 def _size(parameter: nn.Parameter) -> int:
-    return parameter.numel() * parameter.element_size()
+    return int(parameter.numel() * parameter.element_size())
 
 
 def _bytes(tensors: Sequence[nn.Parameter]) -> int:

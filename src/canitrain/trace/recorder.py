@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from canitrain.core.profile import Phase, WorkKind
 from canitrain.core.units import ALLOCATOR_ROUND_BYTES
+from canitrain.trace.convolution_call import ConvolutionCall, backward_call, forward_call
 from canitrain.trace.hollow import by_shape, is_feature_map, run_hollow
 from canitrain.trace.stages import StageTracker
 from canitrain.trace.work import Operator, operator_facts
@@ -26,14 +27,27 @@ class _StorageRef(weakref.ref[torch.UntypedStorage]):
     __slots__ = ("address", "number")
     address: int
     number: int
+    """Which storage of the step, counted from the first."""
 
 
 class OperatorRun:
     """One operator of the step as it ran."""
 
-    __slots__ = ("arguments", "bytes", "flops", "forward_node", "kernels", "kind", "name", "phase", "stage")
+    __slots__ = (
+        "bytes",
+        "convolution",
+        "copied_bytes",
+        "flops",
+        "forward_node",
+        "kernels",
+        "kind",
+        "name",
+        "phase",
+        "stage",
+    )
 
     def __init__(self, facts: Operator, stage: int, phase: Phase) -> None:
+        """Start from what ``facts`` says of every run; the recorder adds what the arguments say."""
         self.name = facts.name
         self.kind: WorkKind = facts.kind
         self.kernels: float = facts.kernels
@@ -41,13 +55,14 @@ class OperatorRun:
         self.phase = phase
         self.flops = 0.0
         self.bytes = 0.0
+        self.copied_bytes = 0
+        """Operands that a cuDNN kernel copies because they are not dense; gone when it returns."""
         self.forward_node = -1
         """Convolutions: the sequence number of the autograd node that both passes share."""
-        self.arguments: tuple[Any, ...] | None = None
-        """Convolutions: the shapes and settings, see ``convolutions.py``."""
+        self.convolution: ConvolutionCall | None = None
 
 
-class StepRecorder(TorchDispatchMode):
+class StepRecorder(TorchDispatchMode):  # type: ignore[misc] # torch is Any where it is not installed
     """Records one step; use as a context around forward and backward, see ``run.record_step``."""
 
     def __init__(self, tracker: StageTracker, persistent: Iterator[torch.Tensor]) -> None:
@@ -63,7 +78,7 @@ class StepRecorder(TorchDispatchMode):
         """The stage that allocated each storage."""
         self.forward_end = 0
         """Index into ``events`` at which backward began."""
-        self._alive: dict[int, _StorageRef | None] = {tensor.untyped_storage()._cdata: None for tensor in persistent}
+        self._alive: dict[int, _StorageRef | None] = {_address(tensor.untyped_storage()): None for tensor in persistent}
 
     def begin_backward(self) -> None:
         """Call between forward and backward."""
@@ -72,10 +87,10 @@ class StepRecorder(TorchDispatchMode):
 
     def number_of(self, tensor: torch.Tensor) -> int | None:
         """The number of the live storage behind ``tensor``, if it appeared during the step."""
-        ref = self._alive.get(tensor.untyped_storage()._cdata)
+        ref = self._alive.get(_address(tensor.untyped_storage()))
         return ref.number if ref is not None else None
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401, ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
         """Run ``func`` (hollow where it is heavy) and note what it did."""
         kwargs = kwargs or {}
         facts = operator_facts(func)
@@ -89,7 +104,7 @@ class StepRecorder(TorchDispatchMode):
         shape_function = by_shape(facts.name)
         first = next(_tensors(args), None)
         on_meta = first is not None and first.device.type == "meta"
-        if shape_function is not None and not kwargs and func._overloadname == "default":
+        if shape_function is not None and not kwargs and func._overloadname == "default":  # noqa: SLF001
             return shape_function(args)
         if on_meta or first is None:
             return func(*args, **kwargs)
@@ -116,6 +131,8 @@ class StepRecorder(TorchDispatchMode):
                 if isinstance(value, torch.Tensor):
                     moved += _touched_bytes(value)
             run.bytes = moved
+        if facts.needs_dense:
+            self._note_copies(run, args)
         if facts.flops is not None:
             run.flops = facts.flops(args, out)
         if facts.convolution:
@@ -123,30 +140,37 @@ class StepRecorder(TorchDispatchMode):
         self.events.append((RUN, len(self.runs)))
         self.runs.append(run)
 
+    @staticmethod
+    def _note_copies(run: OperatorRun, args: Any) -> None:  # noqa: ANN401
+        for tensor in args[:2]:
+            if isinstance(tensor, torch.Tensor) and not _is_dense(tensor):
+                size = tensor.numel() * tensor.element_size()
+                run.copied_bytes += -(-size // ALLOCATOR_ROUND_BYTES) * ALLOCATOR_ROUND_BYTES
+                run.bytes += 2 * size
+                run.kernels += 1
+
     def _note_convolution(self, run: OperatorRun, args: Any, out: Any) -> None:  # noqa: ANN401
-        if run.phase is Phase.FORWARD:
-            run.forward_node = self.tracker.node_now()
         if run.name == "convolution":
-            inputs, weight, bias, stride, _, dilation, transposed, _, groups = args[:9]
-            run.arguments = (_key(inputs, weight, stride, dilation, transposed, groups), inputs.shape, out.shape, None)
-            if bias is not None:
+            run.convolution = forward_call(args, out)
+            if run.phase is Phase.FORWARD:
+                run.forward_node = self.tracker.node_now()
+            if args[2] is not None:
                 # cuDNN adds the bias in a second kernel that reads and writes the output.
                 run.kernels += 1
                 run.bytes += 2 * out.numel() * out.element_size()
         else:
-            grad, inputs, weight, _, stride, _, dilation, transposed, _, groups, mask = args[:11]
+            gradient, mask = args[0], args[10]
+            run.convolution = backward_call(args)
             run.forward_node = self.tracker.node_of_backward()
-            key = _key(inputs, weight, stride, dilation, transposed, groups)
-            run.arguments = (key, inputs.shape, grad.shape, (bool(mask[1]), bool(mask[0])))
-            run.kernels = sum(map(bool, mask))
+            run.kernels += sum(map(bool, mask)) - 1
             # Each asked gradient is a kernel that reads the output gradient and one operand.
-            run.bytes += max(0, bool(mask[0]) + bool(mask[1]) - 1) * grad.numel() * grad.element_size()
-        run.kind = WorkKind.DEPTHWISE_CONV if run.arguments[0][5] > 1 else WorkKind.CONV
+            run.bytes += max(0, bool(mask[0]) + bool(mask[1]) - 1) * gradient.numel() * gradient.element_size()
+        run.kind = WorkKind.DEPTHWISE_CONV if run.convolution.key.groups > 1 else WorkKind.CONV
 
     def _appeared(self, tensor: torch.Tensor, stage: int) -> int:
         """Bytes written to ``tensor``; its storage is entered if it is new."""
         storage = tensor.untyped_storage()
-        address = storage._cdata
+        address = _address(storage)
         if address not in self._alive:
             ref = _StorageRef(storage, self._gone)
             ref.address, ref.number = address, len(self.sizes)
@@ -155,12 +179,16 @@ class StepRecorder(TorchDispatchMode):
             self.sizes.append(-(-size // ALLOCATOR_ROUND_BYTES) * ALLOCATOR_ROUND_BYTES)
             self.owners.append(stage)
             self.events.append((ALLOC, ref.number))
-        return tensor.numel() * tensor.element_size()
+        return int(tensor.numel() * tensor.element_size())
 
     def _gone(self, ref: Any) -> None:  # noqa: ANN401 - a _StorageRef
-        if self._alive.get(ref.address) is ref:
-            del self._alive[ref.address]
+        self._alive.pop(ref.address, None)
         self.events.append((FREE, ref.number))
+
+
+def _address(storage: torch.UntypedStorage) -> int:
+    """What tells one storage from another, on ``meta`` too, as long as it lives."""
+    return int(storage._cdata)  # noqa: SLF001 - data_ptr() is 0 on meta
 
 
 def _tensors(values: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401
@@ -171,17 +199,13 @@ def _tensors(values: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401
             yield from _tensors(value)
 
 
+def _is_dense(tensor: torch.Tensor) -> bool:
+    if tensor.is_contiguous():
+        return True
+    return tensor.dim() == 4 and bool(tensor.is_contiguous(memory_format=torch.channels_last))  # noqa: PLR2004 - NCHW
+
+
 def _touched_bytes(tensor: torch.Tensor) -> int:
     """Bytes that reading ``tensor`` moves: a broadcast one is read once."""
     size = tensor.numel() * tensor.element_size()
     return min(size, tensor.untyped_storage().nbytes()) if size else 0
-
-
-def _key(
-    inputs: torch.Tensor, weight: torch.Tensor, stride: Any, dilation: Any, transposed: bool, groups: int  # noqa: ANN401, FBT001
-) -> tuple[Any, ...]:
-    """What two convolutions of one shape share, besides their pixels; ``groups`` is at index 5."""
-    out_channels = weight.shape[1] * groups if transposed else weight.shape[0]
-    kernel = tuple(weight.shape[2:]) if weight.dim() == 4 else (1, *weight.shape[2:])[-2:]  # noqa: PLR2004
-    half = inputs.dtype in (torch.float16, torch.bfloat16)
-    return inputs.shape[1], out_channels, kernel, stride[0], dilation[0], groups, transposed, half

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from canitrain.trace.autocast import cached_weight_bytes, cuda_operators
+from canitrain.trace.pool import Allocations
 from canitrain.trace.recorder import ALLOC, FREE, OperatorRun, StepRecorder
 from canitrain.trace.stages import StageTracker, divide
 from canitrain.trace.subject import Built, Shape
@@ -28,6 +29,7 @@ class StepRecord:
     saved_bytes: tuple[int, ...]
     """By stage: alive when backward begins."""
     cast_weight_bytes: int
+    allocations: Allocations
 
     @property
     def peak_bytes(self) -> int:
@@ -85,7 +87,7 @@ def _condense(
     saved = [0] * len(recorder.tracker.names)
     for position, (kind, number) in enumerate(recorder.events):
         if kind not in (ALLOC, FREE):
-            lives.append(live)
+            lives.append(live + recorder.runs[number].copied_bytes)
             gradient_lives.append(gradient + (held_bytes if position < recorder.forward_end else 0))
             continue
         if number in kept:
@@ -105,4 +107,13 @@ def _condense(
         gradient_bytes=gradient_lives,
         saved_bytes=tuple(saved),
         cast_weight_bytes=cast_weight_bytes,
+        allocations=Allocations(
+            events=tuple(
+                (kind == ALLOC, number)
+                for kind, number in recorder.events
+                if kind in (ALLOC, FREE) and number not in kept
+            ),
+            sizes=tuple(recorder.sizes),
+            gradients=frozenset(gradients),
+        ),
     )

@@ -57,7 +57,7 @@ class Subject:
     build: Callable[[Precision], Built]
     """Called once a precision; on the ``meta`` device (as default device) where ``meta`` is set.
 
-    A library whose AMP training differs from plain autocast (effdet computes its loss in fp32) can look at the precision.
+    A library whose AMP training differs from plain autocast (effdet computes its loss in fp32) can look at it.
     """
     fit_shapes: tuple[Shape, ...]
     """Small shapes that tell the terms of ``basis`` apart: at least as many as terms."""

@@ -33,14 +33,14 @@ _ELEMENTWISE = {
 }  # fmt: skip
 _NO_KERNEL = {
     "empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "_local_scalar_dense", "lift_fresh",
-    "_unsafe_view", "detach", "detach_", "alias", "set_", "resize_", "_has_compatible_shallow_copy_type", "is_same_size",
-    "_reshape_alias",
+    "_unsafe_view", "detach", "detach_", "alias", "set_", "resize_", "is_same_size", "_reshape_alias",
+    "_has_compatible_shallow_copy_type",
 }  # fmt: skip
 _KERNELS = {
     "native_layer_norm_backward": 2, "native_group_norm": 2, "native_group_norm_backward": 3, "nonzero": 4, "sort": 3,
     "topk": 3, "nms": 2, "index_put": 3, "index_put_": 3, "_index_put_impl_": 3, "unique2": 4, "_unique2": 4,
-    "max_pool2d_with_indices_backward": 2, "cumsum": 2, "embedding_dense_backward": 4, "randperm": 3, "stack": 1,
-    "roi_align": 1, "_roi_align_backward": 2, "slice_backward": 2, "select_backward": 2, "native_batch_norm_backward": 1,
+    "max_pool2d_with_indices_backward": 2, "cumsum": 2, "embedding_dense_backward": 4, "randperm": 3,
+    "_roi_align_backward": 2, "slice_backward": 2, "select_backward": 2,
     **dict.fromkeys(_ATTENTION_BACKWARD, 3),
 }  # fmt: skip
 """Kernels of the operators that launch more than one, read from their CUDA sources in torch 2.13."""
@@ -48,13 +48,20 @@ _KERNELS = {
 
 _READS_VALUES = {"_local_scalar_dense", "nonzero", "masked_select", "unique2", "_unique2", "equal", "is_nonzero"}
 
+_NEEDS_DENSE = {
+    "convolution", "convolution_backward", "native_batch_norm", "native_batch_norm_backward",
+    "max_pool2d_with_indices_backward",
+}  # fmt: skip
+"""Call ``contiguous()`` on their first two operands (ATen/native/cudnn, Convolution.cpp, DilatedMaxPool2d.cu)."""
+
 
 class Operator:
     """The facts of an operator that do not depend on its arguments; one for each ``OpOverload``, cached."""
 
-    __slots__ = ("convolution", "flops", "is_view", "kernels", "kind", "name", "reads_values")
+    __slots__ = ("convolution", "flops", "is_view", "kernels", "kind", "name", "needs_dense", "reads_values")
 
     def __init__(self, func: Any) -> None:  # noqa: ANN401 - an OpOverload
+        """Look ``func`` up in the tables above."""
         self.name: str = func._schema.name.rpartition("::")[2]  # noqa: SLF001 - torch has no public name of it
         self.is_view: bool = func.is_view or self.name in ("_unsafe_view", "_reshape_alias")
         self.kind = _kind(self.name, pointwise=torch.Tag.pointwise in func.tags)
@@ -62,6 +69,7 @@ class Operator:
         self.flops: Callable[..., float] | None = _FLOPS.get(self.name)
         self.reads_values = self.name in _READS_VALUES
         """Its result decides what runs next, or its shape depends on values: never hollow."""
+        self.needs_dense = self.name in _NEEDS_DENSE
         self.convolution = self.name in ("convolution", "convolution_backward")
 
 
@@ -103,7 +111,7 @@ def _backward_convolution(args: Sequence[Any], _: Any) -> int:  # noqa: ANN401
 
 
 def _mm(args: Sequence[Any], _: Any) -> int:  # noqa: ANN401
-    return FLOPS_PER_MAC * math.prod(args[0].shape) * args[1].shape[-1]
+    return int(FLOPS_PER_MAC * math.prod(args[0].shape) * args[1].shape[-1])
 
 
 def _addmm(args: Sequence[Any], _: Any) -> int:  # noqa: ANN401
@@ -113,7 +121,7 @@ def _addmm(args: Sequence[Any], _: Any) -> int:  # noqa: ANN401
 def _attention(products: int, args: Sequence[Any]) -> int:
     """``products`` matrix products, each batch x heads x queries x keys x channels."""
     query, key = args[0].shape, args[1].shape
-    return products * FLOPS_PER_MAC * math.prod(query) * key[-2]
+    return int(products * FLOPS_PER_MAC * math.prod(query) * key[-2])
 
 
 _FLOPS: dict[str, Callable[..., float]] = {

@@ -26,7 +26,14 @@ from canitrain.trace.subject import Built, Step, Subject
 
 _SIDE = 640
 """Image size that is assumed where the file does not say."""
-_FIT_SHAPES = ((1, 128, 128, 4), (2, 128, 128, 4), (1, 256, 256, 4), (2, 256, 256, 16), (3, 128, 256, 32), (2, 192, 192, 32))
+_FIT_SHAPES = (
+    (1, 128, 128, 4),
+    (2, 128, 128, 4),
+    (1, 256, 256, 4),
+    (2, 256, 256, 16),
+    (3, 128, 256, 32),
+    (2, 192, 192, 32),
+)
 _CHECK_SHAPES = ((2, 320, 320, 8), (4, 224, 224, 8))
 _BASIS = ("one", "b", "p", "bp", "bn", "bpp")
 _PROTOCOL = "return a module, (module, step) or a Subject: see canitrain/trace/adapters/file.py"
@@ -79,7 +86,9 @@ def _load(path: str, function: str) -> Callable[[], Any]:
     file = Path(path)
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if not file.is_file() or spec is None or spec.loader is None:
-        raise InputError(f"there is no Python file {path}", hint="give the path of a file that defines a build function")
+        raise InputError(
+            f"there is no Python file {path}", hint="give the path of a file that defines a build function"
+        )
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

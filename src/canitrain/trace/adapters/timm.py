@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+from typing import TYPE_CHECKING
 
 from canitrain.core.errors import InputError, MissingDependencyError
 from canitrain.core.profile import Defaults, ImageSize, Implementation, Precision, SizeRule
 from canitrain.trace.subject import Built, Subject
 
-EXAMPLE = "timm:resnet50"
+if TYPE_CHECKING:
+    from torch import nn
+
 _EPOCHS, _WORKERS, _BATCH = 300, 4, 128
 """Defaults of train.py's argument parser (timm 1.0)."""
 _CHECK_BATCHES = 4
@@ -71,35 +74,21 @@ def subject(name: str, image_size: int | None = None) -> Subject:
     )
 
 
+_SIZED = (
+    "vision_transformer", "swin", "deit", "beit", "mixer", "maxx", "cait", "xcit", "volo", "eva", "convit", "twins",
+    "pit", "tnt", "nest", "levit", "visformer",
+)  # fmt: skip
+"""Modules of timm whose constructors must be told an image size that is not their own."""
+
+
 def _takes_size(name: str) -> bool:
     import timm  # noqa: PLC0415
 
-    entry = timm.model_entrypoint(name)
-    return any(
-        word in entry.__module__
-        for word in (
-            "vision_transformer",
-            "swin",
-            "deit",
-            "beit",
-            "mixer",
-            "maxx",
-            "cait",
-            "xcit",
-            "volo",
-            "eva",
-            "convit",
-            "twins",
-            "pit",
-            "tnt",
-            "nest",
-            "levit",
-            "visformer",
-        )
-    )
+    module: str = timm.model_entrypoint(name).__module__
+    return any(word in module for word in _SIZED)
 
 
-def _create(name: str, options: dict[str, int]) -> "torch.nn.Module":  # noqa: F821, UP037
+def _create(name: str, options: dict[str, int]) -> nn.Module:
     import timm  # noqa: PLC0415
     import torch  # noqa: PLC0415
 

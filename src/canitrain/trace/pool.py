@@ -1,0 +1,184 @@
+"""Replays a step's allocations through the rules of CUDA's caching allocator: what it keeps beyond live bytes.
+
+The allocator cuts blocks from segments, reuses the smallest free block that is large enough and never moves one, so that
+holes remain. Source: c10/cuda/CUDACachingAllocator.cpp (kSmallSize, kSmallBuffer, kMinLargeAlloc, kLargeBuffer,
+kRoundLarge, should_split) and torch docs, CUDA semantics, memory management.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from canitrain.core.polynomial import Polynomial
+from canitrain.core.units import ALLOCATOR_ROUND_BYTES, MIB_BYTES
+from canitrain.trace.fit import Fitter
+from canitrain.trace.subject import Shape
+
+SMALL_BYTES = MIB_BYTES
+"""Blocks up to this size come from small segments."""
+SMALL_SEGMENT_BYTES = 2 * MIB_BYTES
+LARGE_SEGMENT_BYTES = 20 * MIB_BYTES
+"""The segment of blocks below ``DIRECT_BYTES``; larger ones get their own, rounded to ``SEGMENT_ROUND_BYTES``."""
+DIRECT_BYTES = 10 * MIB_BYTES
+SEGMENT_ROUND_BYTES = 2 * MIB_BYTES
+
+_SCALES = (1, 2, 4, 8, 16, 32)
+"""Multiples of the traced batch at which the pool is replayed: every activation is that many times as large."""
+_STEPS = 2
+"""The first step leaves holes that optimizer state then fills; from the second on nothing changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allocations:
+    """What a step allocated and freed, in order."""
+
+    events: tuple[tuple[bool, int], ...]
+    """(allocated or freed, storage number)."""
+    sizes: tuple[int, ...]
+    """Bytes of each storage."""
+    gradients: frozenset[int]
+    """Storages that are weight gradients: freed before the next step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Bytes of each parameter."""
+
+    all_bytes: tuple[int, ...]
+    trainable_bytes: tuple[int, ...]
+
+
+class _Block:
+    """A stretch of a segment."""
+
+    __slots__ = ("address", "after", "before", "free", "size", "small")
+
+    def __init__(self, address: int, size: int, *, small: bool) -> None:
+        self.address, self.size, self.small = address, size, small
+        self.free = False
+        self.before: _Block | None = None
+        self.after: _Block | None = None
+
+
+class Pool:
+    """The caching allocator of one device, without a limit."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.reserved_bytes = self.allocated_bytes = self.peak_allocated_bytes = 0
+        self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+        self._blocks: dict[int, _Block] = {}
+        self._next_address = 0
+
+    def allocate(self, size_bytes: int) -> _Block:
+        """A block of at least ``size_bytes``: the smallest free one that fits, else a new segment."""
+        size = -(-size_bytes // ALLOCATOR_ROUND_BYTES) * ALLOCATOR_ROUND_BYTES
+        small = size <= SMALL_BYTES
+        free = self._free[small]
+        place = bisect.bisect_left(free, (size, -1))
+        block = self._blocks[free.pop(place)[1]] if place < len(free) else self._segment(size, small=small)
+        rest = block.size - size
+        if rest >= ALLOCATOR_ROUND_BYTES if small else rest > SMALL_BYTES:
+            self._split(block, size)
+        block.free = False
+        self.allocated_bytes += block.size
+        self.peak_allocated_bytes = max(self.peak_allocated_bytes, self.allocated_bytes)
+        return block
+
+    def release(self, block: _Block) -> None:
+        """Give ``block`` back; it merges with free neighbours of its segment."""
+        self.allocated_bytes -= block.size
+        before, after = block.before, block.after
+        if before is not None and before.free:
+            self._forget(before)
+            before.size += block.size
+            before.after = after
+            if after is not None:
+                after.before = before
+            del self._blocks[block.address]
+            block = before
+        if after is not None and after.free:
+            self._forget(after)
+            block.size += after.size
+            block.after = after.after
+            if after.after is not None:
+                after.after.before = block
+            del self._blocks[after.address]
+        block.free = True
+        bisect.insort(self._free[block.small], (block.size, block.address))
+
+    def _segment(self, size: int, *, small: bool) -> _Block:
+        if small:
+            whole = SMALL_SEGMENT_BYTES
+        elif size < DIRECT_BYTES:
+            whole = LARGE_SEGMENT_BYTES
+        else:
+            whole = -(-size // SEGMENT_ROUND_BYTES) * SEGMENT_ROUND_BYTES
+        self.reserved_bytes += whole
+        block = _Block(self._next_address, whole, small=small)
+        self._blocks[block.address] = block
+        self._next_address += whole
+        return block
+
+    def _split(self, block: _Block, size: int) -> None:
+        rest = _Block(block.address + size, block.size - size, small=block.small)
+        rest.free, rest.before, rest.after = True, block, block.after
+        if block.after is not None:
+            block.after.before = rest
+        block.size, block.after = size, rest
+        self._blocks[rest.address] = rest
+        bisect.insort(self._free[rest.small], (rest.size, rest.address))
+
+    def _forget(self, block: _Block) -> None:
+        free = self._free[block.small]
+        del free[bisect.bisect_left(free, (block.size, block.address))]
+
+
+def pool_slack_bytes(allocations: Allocations, weights: Weights, scale: int) -> int:
+    """Bytes that the pool keeps beyond the highest allocated ones after two steps of SGD with momentum.
+
+    Args:
+        allocations: of one traced step.
+        weights: what exists before the step and what the optimizer adds.
+        scale: how many times the traced batch; activations grow with it, gradients don't.
+    """
+    pool = Pool()
+    for size in weights.all_bytes:
+        pool.allocate(size)
+    held: dict[int, _Block] = {}
+    for step in range(_STEPS):
+        for number in allocations.gradients & held.keys():
+            pool.release(held.pop(number))
+        for is_allocation, number in allocations.events:
+            if is_allocation:
+                factor = 1 if number in allocations.gradients else scale
+                held[number] = pool.allocate(max(allocations.sizes[number], 1) * factor)
+            elif number not in allocations.gradients and number in held:
+                pool.release(held.pop(number))
+        if step == 0:
+            for size in weights.trainable_bytes:
+                pool.allocate(size)
+    return pool.reserved_bytes - pool.peak_allocated_bytes
+
+
+def fit_slack(shape: Shape, allocations: Allocations, weights: Weights, basis: Sequence[str]) -> Polynomial:
+    """The slack as a polynomial in the batch and, where ``basis`` has pixels, in the pixels.
+
+    Args:
+        shape: at which ``allocations`` were traced, near the real image size.
+        allocations: of one traced step.
+        weights: what exists before the step and what the optimizer adds.
+        basis: the subject's.
+    """
+    batch, *rest = shape
+    shapes = [(batch * scale, *rest) for scale in _SCALES]
+    wanted = ("one", "bp") if "bp" in basis else ("one", "b")
+    values = [pool_slack_bytes(allocations, weights, scale) for scale in _SCALES]
+    return Fitter([_as_shape(each) for each in shapes], wanted).fit(values)
+
+
+def _as_shape(values: Sequence[int]) -> Shape:
+    batch, height, width, boxes = values
+    return batch, height, width, boxes
