@@ -101,6 +101,8 @@ class Trace(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     stages: tuple[Stage, ...]
     peaks: tuple[Peak, ...]
     convolutions: tuple[Convolution, ...]
+    slack_bytes: Polynomial = Polynomial()
+    """What the caching allocator keeps beyond the highest live bytes, replayed near the real image size."""
     cast_weight_bytes: int = 0
     """AMP: half-precision copies of weights that autocast caches until the end of the forward pass (already in the peaks)."""
     fit_shapes: tuple[tuple[int, int, int, int], ...]

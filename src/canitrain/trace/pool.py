@@ -1,7 +1,7 @@
 """Replays a step's allocations through the rules of CUDA's caching allocator: what it keeps beyond live bytes.
 
-The allocator cuts blocks from segments, reuses the smallest free block that is large enough and never moves one, so that
-holes remain. Source: c10/cuda/CUDACachingAllocator.cpp (kSmallSize, kSmallBuffer, kMinLargeAlloc, kLargeBuffer,
+The allocator cuts blocks from segments, reuses the smallest free block that is large enough and never moves one, so
+that holes remain. Source: c10/cuda/CUDACachingAllocator.cpp (kSmallSize, kSmallBuffer, kMinLargeAlloc, kLargeBuffer,
 kRoundLarge, should_split) and torch docs, CUDA semantics, memory management.
 """
 
