@@ -57,11 +57,12 @@ def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardw
         InputError: the model cannot take that image size or precision, or the optimizer is not known here.
     """
     defaults = profile.defaults
-    gpus = len(best_kind(hardware, options.device)) or 1
+    cards = best_kind(hardware, options.device)
+    gpus = len(cards) or 1
     cores = value_or_none(hardware.cpu.usable_cores)
     workers = defaults.workers if cores is None else min(defaults.workers, max(1, int(cores) // gpus))
     return Recipe(
-        precision=_precision(options.precision, profile),
+        precision=_precision(options.precision, profile, on_gpu=bool(cards)),
         optimizer=options.optimizer or _default_optimizer(defaults.optimizer),
         image_size=defaults.image_size if options.image_size is None else parse_size(options.image_size, profile),
         batch_size=options.batch_size,
@@ -123,14 +124,17 @@ def _refuse_off_stride(size: ImageSize, profile: ModelProfile) -> None:
             )
 
 
-def _precision(choice: PrecisionChoice, profile: ModelProfile) -> Precision:
+def _precision(choice: PrecisionChoice, profile: ModelProfile, *, on_gpu: bool) -> Precision:
+    """The training scripts switch AMP off where there is no GPU, and so does ``auto``."""
     match choice:
         case PrecisionChoice.AUTO:
-            wanted = profile.defaults.precision
+            wanted = profile.defaults.precision if on_gpu else Precision.FP32
         case PrecisionChoice.FP32:
             wanted = Precision.FP32
         case PrecisionChoice.AMP:
             wanted = Precision.AMP
+    if wanted not in profile.traces and choice is PrecisionChoice.AUTO:
+        return next(iter(profile.traces))
     if wanted not in profile.traces:
         there = ", ".join(precision.value for precision in profile.traces)
         raise InputError(

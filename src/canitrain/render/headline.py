@@ -145,6 +145,6 @@ def _gpus(gpus: Known[tuple[Gpu, ...]] | Unknown) -> str:
         return "no GPU"
     counts: dict[str, int] = {}
     for gpu in gpus.value:
-        name = f"{gpu.name} {_size(gpu.total_bytes)}"
+        name = f"{gpu.name} ({_size(gpu.total_bytes)})"
         counts[name] = counts.get(name, 0) + 1
     return ", ".join(name if count == 1 else f"{count}x {name}" for name, count in counts.items())

@@ -13,13 +13,13 @@ from canitrain.render.memory_timeline import timeline_lines
 from canitrain.render.needs import Need, needs
 from canitrain.render.words import BOTTLENECK, EVIDENCE, STATUS
 
-LEAST_COLUMNS, MOST_COLUMNS = 60, 120
+LEAST_COLUMNS, MOST_COLUMNS = 72, 120
 INDENT = 11
 NEED_COLUMNS, BUDGET_COLUMNS, PERCENT_COLUMNS = 23, 17, 7
 
 
 def render_text(report: Report, *, columns: int = 80, color: bool = False, explain: bool = False) -> str:
-    """The report in at most ``columns`` columns (60 to 120), with ANSI colour where ``color``."""
+    """The report in at most ``columns`` columns (72 to 120), with ANSI colour where ``color``."""
     width = min(max(columns, LEAST_COLUMNS), MOST_COLUMNS)
     blocks = [
         _answer(report, width),
@@ -89,7 +89,7 @@ def _time(report: Report, width: int) -> list[Line]:
     if time.energy_kwh is not None:
         rows["Energy"] = f"about {time.energy_kwh:.1f} kWh for the GPUs"
     if time.cost is not None:
-        rows["Cost"] = f"about {time.cost:,.2f} in the currency of --price-per-hour"
+        rows["Cost"] = f"about {time.cost:,.2f} at {report.recipe.price_per_hour:,g} an hour"
     return [line for label, text in rows.items() for line in labelled(label, text, columns=width, indent=INDENT)]
 
 

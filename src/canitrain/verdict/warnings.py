@@ -63,4 +63,4 @@ def _batch(question: Question, plan: Plan) -> Iterator[str]:
 def _precision(question: Question) -> Iterator[str]:
     target = question.target
     if question.recipe.precision is Precision.AMP and not isinstance(target, GpuTarget):
-        yield "AMP on a CPU rarely helps: the time is that of fp32 (--precision fp32)"
+        yield "AMP was asked for on a CPU, where training scripts switch it off: --precision fp32 is what they run"

@@ -1,0 +1,129 @@
+"""Which batch is recommended, and why not a larger one."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from runs import REPORT, around, estimate, question, run
+
+from canitrain.core.interval import exactly
+from canitrain.core.question import Question, RunEstimate
+from canitrain.core.report import Status
+from canitrain.verdict.batches import batch_steps
+from canitrain.verdict.plan import Plan, make_plan
+
+
+def plan(asked: Question) -> Plan:
+    return make_plan(asked, estimate)
+
+
+@pytest.mark.parametrize(
+    ("limit", "also", "steps"),
+    [
+        (1, (), [1]),
+        (8, (), [1, 2, 4, 6, 8]),
+        (10, (), [1, 2, 4, 6, 8, 10]),
+        (8, (7,), [1, 2, 4, 6, 7, 8]),
+        (4, (64,), [1, 2, 4, 64]),  # a given batch is looked at whatever the limit
+    ],
+)
+def test_batch_steps(limit: int, also: tuple[int, ...], steps: list[int]) -> None:
+    assert list(batch_steps(limit, *also)) == steps
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "batch_size"),
+    [
+        (2.2, 1),  # (1 + 1) * 1.1 = 2.2
+        (3.29, 1),
+        (3.3, 2),  # (1 + 2) * 1.1 = 3.3
+        (9.8, 6),  # (1 + 8) * 1.1 = 9.9
+        (18.7, 16),  # (1 + 16) * 1.1 = 18.7
+    ],
+)
+def test_largest_batch_whose_upper_bound_fits(free_gib: float, batch_size: int) -> None:
+    chosen = plan(question(free_gib=free_gib + 1e-9)).recommendation
+
+    assert chosen.batch_size == batch_size
+    assert "GPU memory" in chosen.batch_reason
+
+
+@pytest.mark.parametrize(("free_gib", "batch_size", "steps"), [(2.3, 1, 16), (5.6, 4, 4), (7.8, 6, 3), (18.8, 16, 1)])
+def test_accumulation_keeps_the_recipes_effective_batch(free_gib: float, batch_size: int, steps: int) -> None:
+    # 16 / 1, 16 / 4, 16 / 6 = 2.67 rounded, 16 / 16
+    chosen = plan(question(free_gib=free_gib)).recommendation
+
+    assert (chosen.batch_size, chosen.accumulation_steps) == (batch_size, steps)
+
+
+def test_beyond_the_recipes_batch_only_while_it_is_faster() -> None:
+    # b / (b + 1) of the top speed: 16 reach 0.941, 48 reach 0.980 and 1024 reach 0.999 of it. 0.98 * 0.999 = 0.979.
+    chosen = plan(question(free_gib=5000.0)).recommendation
+
+    assert chosen.batch_size == 48
+    assert "no faster" in chosen.batch_reason
+
+
+def test_a_loader_that_cannot_follow_keeps_the_recipes_batch() -> None:
+    def loader_bound(asked: Question, batch_size: int) -> RunEstimate:
+        slow = estimate(asked, batch_size)
+        return replace(slow, time=replace(slow.time, images_per_s=5.0))
+
+    chosen = make_plan(question(free_gib=5000.0), loader_bound).recommendation
+
+    assert chosen.batch_size == 16
+    assert "effective batch of 16" in chosen.batch_reason
+
+
+def test_a_small_dataset_caps_the_batch() -> None:
+    asked = replace(question(free_gib=5000.0), dataset=replace(REPORT.dataset, images=5))
+    chosen = plan(asked).recommendation
+
+    assert chosen.batch_size == 5
+    assert "5 images" in chosen.batch_reason
+
+
+def test_nothing_fits() -> None:
+    found = plan(question(free_gib=0.5))
+
+    assert found.recommendation.batch_size is None
+    assert found.verdict.status is Status.NO_GO
+    assert found.run.batch_size == 1
+
+
+def test_unknown_memory_recommends_nothing() -> None:
+    found = plan(question(free_gib=None))
+
+    assert found.recommendation.batch_size is None
+    assert found.verdict.status is Status.UNKNOWN
+    assert "unknown" in found.recommendation.batch_reason
+
+
+def test_a_given_batch_is_judged_and_the_better_one_recommended() -> None:
+    found = plan(question(free_gib=5.6, batch_size=32))
+
+    assert found.run.batch_size == 32
+    assert found.verdict.status is Status.NO_GO
+    assert found.recommendation.batch_size == 4
+    assert 32 in [row.batch_size for row in found.rows]
+
+
+def test_only_tight_batches_recommend_the_smallest() -> None:
+    def narrow(asked: Question, batch_size: int) -> RunEstimate:
+        wide = run(device=around(9.0 * 2**30, 0.3), required=exactly(1.0), batch_size=batch_size)
+        assert asked.recipe.batch_size is None
+        return wide
+
+    found = make_plan(question(free_gib=11.0), narrow)
+
+    assert found.recommendation.batch_size == 1
+    assert found.verdict.status is Status.TIGHT
+
+
+def test_rows_are_ordered_and_get_no_better_with_the_batch() -> None:
+    rows = plan(question(free_gib=9.8)).rows
+    order = [Status.GO, Status.TIGHT, Status.NO_GO]
+
+    assert [row.batch_size for row in rows] == sorted(row.batch_size for row in rows)
+    assert [order.index(row.status) for row in rows] == sorted(order.index(row.status) for row in rows)
+    assert rows[-1].status is Status.NO_GO

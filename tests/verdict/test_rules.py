@@ -1,0 +1,131 @@
+"""The rules as tables: need, budget, status."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from runs import GIB, HARDWARE, around, known, question, run
+
+from canitrain.core.fact import Unknown
+from canitrain.core.hardware import Package
+from canitrain.core.interval import Interval
+from canitrain.core.report import Reason, Resource, Status
+from canitrain.core.severity import SEVERITY, worst
+from canitrain.core.units import DAY_S
+from canitrain.verdict.rules import EXIT_CODES, judge, verdict_of
+
+
+def gib(low: float, expected: float, high: float) -> Interval:
+    return Interval(low=low * GIB, expected=expected * GIB, high=high * GIB)
+
+
+def status_of(resource: Resource, **figures: object) -> Status | None:
+    reasons = judge(question(), run(**figures))
+    return next((reason.status for reason in reasons if reason.resource is resource), None)
+
+
+@pytest.mark.parametrize(
+    ("device", "required", "free_gib", "status"),
+    [
+        (gib(7, 8, 9), gib(5, 6, 7), 9.0, Status.GO),  # even the upper bound fits
+        (gib(7, 8, 9), gib(5, 6, 7), 8.9, Status.TIGHT),
+        (gib(7, 8, 9), gib(5, 6, 7), 5.0, Status.TIGHT),  # the least may still run
+        (gib(7, 8, 9), gib(5, 6, 7), 4.9, Status.NO_GO),
+        (gib(7, 8, 9), gib(5, 6, 7), None, Status.UNKNOWN),
+        (gib(7, 8, 9), gib(5, 6, 7), 0.0, Status.NO_GO),
+    ],
+)
+def test_gpu_memory(device: Interval, required: Interval, free_gib: float | None, status: Status) -> None:
+    budget_bytes = None if free_gib is None else free_gib * GIB
+    found = status_of(Resource.GPU_MEMORY, device=device, required=required, budget_bytes=budget_bytes)
+
+    assert found is status
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "status"),
+    [(10.0, Status.GO), (9.9, Status.TIGHT), (9.0, Status.TIGHT), (8.9, Status.NO_GO), (None, Status.UNKNOWN)],
+)
+def test_ram(free_gib: float | None, status: Status) -> None:
+    budget_bytes = None if free_gib is None else free_gib * GIB
+
+    assert status_of(Resource.RAM, ram=gib(8, 9, 10), ram_budget_bytes=budget_bytes) is status
+
+
+@pytest.mark.parametrize(
+    ("need_gib", "free_gib", "status"),
+    [(0.0, 0.0, None), (1.0, 2.0, None), (1.0, 0.0625, Status.TIGHT), (1.0, None, Status.TIGHT)],
+)
+def test_shm_is_never_more_than_tight(need_gib: float, free_gib: float | None, status: Status | None) -> None:
+    shm = gib(need_gib / 2, need_gib, need_gib)
+    budget_bytes = None if free_gib is None else free_gib * GIB
+
+    assert status_of(Resource.SHM, shm=shm, shm_budget_bytes=budget_bytes) is status
+
+
+@pytest.mark.parametrize(("free_gib", "status"), [(1.0, Status.GO), (0.9, Status.NO_GO), (None, Status.UNKNOWN)])
+def test_disk(free_gib: float | None, status: Status) -> None:
+    budget_bytes = None if free_gib is None else free_gib * GIB
+
+    assert status_of(Resource.DISK, disk_bytes=1.0 * GIB, disk_budget_bytes=budget_bytes) is status
+
+
+def test_a_read_only_disk_is_tight() -> None:
+    storage = replace(HARDWARE.storage, writable=known(False))  # noqa: FBT003
+    reasons = judge(question(hardware=replace(HARDWARE, storage=storage)), run())
+
+    assert [reason.status for reason in reasons if reason.resource is Resource.DISK] == [Status.TIGHT]
+
+
+@pytest.mark.parametrize(
+    ("days", "status"), [(6.0, Status.GO), (6.9, Status.TIGHT), (7.0, Status.TIGHT), (7.1, Status.NO_GO)]
+)
+def test_time_against_seven_days(days: float, status: Status) -> None:
+    # +-10 %: 6.0 days end at 6.6, 6.9 days at 7.6
+    assert status_of(Resource.TIME, total=around(days * DAY_S, 0.1)) is status
+
+
+@pytest.mark.parametrize(("build", "status"), [("cpu", Status.TIGHT), ("cu128", None), (None, None)])
+def test_cpu_only_torch_beside_a_gpu_is_tight(build: str | None, status: Status | None) -> None:
+    torch = known(Package(name="torch", version="2.8.0", build=build))
+    hardware = replace(HARDWARE, software=replace(HARDWARE.software, torch=torch))
+    reasons = judge(question(hardware=hardware), run())
+    found = [reason.status for reason in reasons if reason.resource is Resource.SOFTWARE]
+
+    assert found == ([] if status is None else [status])
+
+
+def test_missing_torch_is_no_reason_against_a_machine() -> None:
+    hardware = replace(HARDWARE, software=replace(HARDWARE.software, torch=Unknown(reason="not installed")))
+
+    assert verdict_of(judge(question(hardware=hardware), run())).status is Status.GO
+
+
+def test_a_certain_no_go_outranks_an_unknown() -> None:
+    reasons = judge(question(), run(ram_budget_bytes=None, total=around(30 * DAY_S)))
+
+    assert verdict_of(reasons).status is Status.NO_GO
+
+
+def test_an_unknown_is_never_guessed_into_a_go() -> None:
+    for budget in ("budget_bytes", "ram_budget_bytes", "disk_budget_bytes"):
+        assert verdict_of(judge(question(), run(**{budget: None}))).status is Status.UNKNOWN, budget
+
+
+def test_verdict_tells_the_deciding_reason_first_and_its_exit_code() -> None:
+    for status in Status:
+        reasons = tuple(
+            Reason(resource=Resource.RAM, status=each, message=each.value)
+            for each in SEVERITY[: SEVERITY.index(status) + 1]
+        )
+        verdict = verdict_of(reasons)
+
+        assert verdict.status is status
+        assert verdict.reasons[0].status is status
+        assert verdict.exit_code == EXIT_CODES[status]
+
+
+def test_severity_ranks_every_status() -> None:
+    assert set(SEVERITY) == set(Status)
+    assert worst(()) is Status.GO
+    assert worst(Status) is Status.NO_GO
