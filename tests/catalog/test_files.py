@@ -74,11 +74,18 @@ def test_a_completed_machine_survives_the_round_trip_too(tmp_path: Path) -> None
         (lambda tree: tree["ram"]["total_bytes"].update(value=-1), "total_bytes.value is -1"),
         (lambda tree: tree["ram"]["total_bytes"].update(state="perhaps"), "perhaps"),
         (lambda tree: tree.pop("ram"), "ram"),
+        (lambda tree: tree["cpu"]["usable_cores"].update(value=0), "cpu.usable_cores.value is 0"),
+        (lambda tree: tree["ram"]["total_bytes"].update(value=0), "ram.total_bytes.value is 0"),
+        (lambda tree: tree["gpus"]["value"][0]["total_bytes"].update(value=0), "gpus.value[0].total_bytes.value is 0"),
+        (
+            lambda tree: tree["gpus"]["value"][0]["free_bytes"].update(value=2**40),
+            "free_bytes.value is 1099511627776, more than",
+        ),
         (lambda tree: tree.update(schema="canitrain.hardware/9"), "canitrain.hardware/9"),
     ],
 )
 def test_a_wrong_hardware_file_is_refused_with_file_key_and_value(tmp_path: Path, change: Any, word: str) -> None:
-    tree = msgspec.to_builtins(machine(gpus=()))
+    tree = msgspec.to_builtins(machine(gpus=(detected("NVIDIA GeForce RTX 3060", memory_mib=12288),)))
     change(tree)
 
     error = _hardware_error(tmp_path, json.dumps(tree))

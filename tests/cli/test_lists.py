@@ -90,6 +90,11 @@ def test_vendor_filters_and_sort_orders(capsys: pytest.CaptureFixture[str]) -> N
     assert rates == sorted(rates, reverse=True)
 
 
+def test_one_card_and_a_filter_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["gpus", "rtx3060", "--vendor", "amd"]) == 2
+    assert "filter" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("key", ["name", "memory", "bandwidth", "fp32", "half", "power", "year"])
 def test_every_sort_key_keeps_all_cards(capsys: pytest.CaptureFixture[str], key: str) -> None:
     assert len(_json(capsys, "gpus", "--sort", key, "--json")) == len(load_cards())

@@ -65,6 +65,10 @@ def gpus_command(
     from canitrain.catalog.cards import find_card, load_cards  # noqa: PLC0415  # help must not read the catalog
 
     fits = _memory_filter(memory)
+    if name is not None and (memory is not None or vendor is not None):
+        raise InputError(
+            "--memory and --vendor filter the list", hint=f"ask for one card alone: canitrain gpus {name!r}"
+        )
     if name is not None:
         cards: tuple[GpuSpec, ...] = (find_card(name),)
     else:
