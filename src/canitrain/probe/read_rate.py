@@ -40,7 +40,7 @@ def some_files(directory: Path) -> tuple[Path, ...]:
 
 @contextlib.contextmanager
 def scratch_file(directory: Path, budget_s: float) -> Iterator[Path | Unknown]:
-    """A file of random bytes in ``directory``, as large as ``budget_s`` allows, removed on leaving; or why there is none."""
+    """A file of random bytes in ``directory``, as large as ``budget_s`` allows, removed on leaving; or why not."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=".canitrain-bench-", dir=directory)
     except OSError as error:
