@@ -224,15 +224,16 @@ def _overload(name: str) -> Any:  # noqa: ANN401 - an OpOverload, or None where 
 def _register_aten() -> tuple[Library, ...]:
     """The kernels, registered once a process; without the dispatch key switched on nothing ever calls them."""
     fallback = Library("_", "IMPL")  # kept alive by the cache
-    fallback.fallback(fallthrough_kernel, _KEY_NAME)  # type: ignore[no-untyped-call]
+    fallback.fallback(fallthrough_kernel, _KEY_NAME)
     aten = Library("aten", "IMPL")
-    kernels: dict[str, Callable[..., Any]] = {}
-    for names, make in (
-        (HALF, lambda operator: _cast_kernel(operator, _CASTS.half)),
-        (FULL, lambda operator: _cast_kernel(operator, _to_full)),
+    makers: tuple[tuple[tuple[str, ...], Callable[[Any], Callable[..., Any]]], ...] = (
+        (HALF, functools.partial(_cast_kernel, cast=_CASTS.half)),
+        (FULL, functools.partial(_cast_kernel, cast=_to_full)),
         (FULL_OUTPUT, _full_output_kernel),
         (WIDEST, _widest_kernel),
-    ):
+    )
+    kernels: dict[str, Callable[..., Any]] = {}
+    for names, make in makers:
         kernels |= {name: make(operator) for name in names if (operator := _overload(name)) is not None}
     for name in ("softmax", "log_softmax"):
         kernels[f"{name}.int"] = _softmax_kernel(_overload(f"{name}.int"), getattr(torch.ops.aten, f"_{name}"))
