@@ -25,13 +25,24 @@ def machine_names() -> list[str]:
     return sorted(path.name for path in MACHINES.iterdir() if (path / "machine.toml").exists())
 
 
+class Expected:
+    """What must come out: the facts of ``expected.toml``, and verdict and warnings as the README states them."""
+
+    def __init__(self, name: str) -> None:
+        self.facts: dict[str, Any] = tomllib.loads((MACHINES / name / "expected.toml").read_text(encoding="utf-8"))
+        readme = (MACHINES / name / "README.md").read_text(encoding="utf-8")
+        verdicts, _, warnings = readme.partition("Verdict: ")[2].partition("\n")
+        self.verdicts = verdicts.split(" or ")
+        self.warnings = [line[2:] for line in warnings.splitlines() if line.startswith("- ")]
+
+
 class RecordedMachine:
     """Answers from the files of one folder. Nothing of the machine that runs the tests is asked."""
 
     def __init__(self, name: str) -> None:
         folder = MACHINES / name
         self.facts: dict[str, Any] = tomllib.loads((folder / "machine.toml").read_text(encoding="utf-8"))
-        self.expected: dict[str, Any] = tomllib.loads((folder / "expected.toml").read_text(encoding="utf-8"))
+        self.data_path = next(path for path in self.facts["volumes"] if path != "/dev/shm")
         self.files: dict[str, str] = {}
         self.links: dict[str, str] = {}
         if self.facts["platform"]["system"] == "Linux":
@@ -172,7 +183,7 @@ def _answer(answer: Any) -> Any:
 
 
 def cpuinfo_text(*, model: str, flags: str, sockets: int, cores: int, threads: int, mhz: float | None = None) -> str:
-    """``/proc/cpuinfo`` of x86, one block a thread: all cores first, then their second threads, as Linux numbers them."""
+    """``/proc/cpuinfo`` of x86, one block a thread: all cores first, then their second threads."""
     blocks = []
     for thread in range(threads):
         for socket in range(sockets):

@@ -17,12 +17,16 @@ from canitrain.probe.sources import Platform, Sources, Volume
 T = TypeVar("T")
 U = TypeVar("U")
 
-TOTAL_LIMIT_S = 2.5
-"""The whole probe's time; what is asked later is unknown: one that hangs is worse than one that knows less."""
-CALL_LIMIT_S = 0.8
-"""One file, folder or NVML query."""
-START_LIMIT_S = 2.0
-"""NVML's start, which wakes every card, and programs."""
+
+class TimeLimits(Struct, frozen=True, kw_only=True):
+    """How long the probe waits: one that hangs is worse than one that knows less."""
+
+    total_s: float = 2.5
+    """The whole probe; what is asked later is unknown."""
+    call_s: float = 0.8
+    """One file, folder or NVML query."""
+    start_s: float = 2.0
+    """NVML's start, which wakes every card, and programs."""
 
 
 HANGS = "no answer in time"
@@ -83,11 +87,12 @@ _FAILURES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 class Host:
     """A machine behind its sources. No method raises; each answer is ``Known`` or ``Unknown`` with the reason."""
 
-    def __init__(self, sources: Sources, *, total_limit_s: float = TOTAL_LIMIT_S) -> None:
-        """Look at ``sources``, for ``total_limit_s`` seconds from now at most."""
+    def __init__(self, sources: Sources, limits: TimeLimits | None = None) -> None:
+        """Look at ``sources``, from now on and within ``limits``."""
         self._sources = sources
+        self._limits = limits or TimeLimits()
         self._worker = _Worker()
-        self._end_s = time.monotonic() + total_limit_s
+        self._end_s = time.monotonic() + self._limits.total_s
         self.readings: list[Reading] = []
         self._files: dict[str, Known[object] | Unknown] = {}
         self._nvml_hangs = False
@@ -123,8 +128,8 @@ class Host:
 
     def run(self, *command: str) -> Known[str] | Unknown:
         """Standard output of a program."""
-        limit_s = min(START_LIMIT_S, max(self._end_s - time.monotonic(), 0.01))
-        return self._ask(" ".join(command), lambda: self._sources.run(command, limit_s), str, START_LIMIT_S)
+        limit_s = min(self._limits.start_s, max(self._end_s - time.monotonic(), 0.01))
+        return self._ask(" ".join(command), lambda: self._sources.run(command, limit_s), str, limit_s)
 
     def psutil(self, name: str, kind: type[T]) -> Known[T] | Unknown:
         """One of psutil's answers (see ``Sources.psutil``)."""
@@ -138,14 +143,14 @@ class Host:
         """One NVML call by its name in pynvml. Once a call has hung, the driver is stuck and no other is made."""
         if self._nvml_hangs:
             return self._failed(function, f"{HANGS} before")
-        limit_s = START_LIMIT_S if function == "nvmlInit" else CALL_LIMIT_S
+        limit_s = self._limits.start_s if function == "nvmlInit" else self._limits.call_s
         answer = self._ask(function, lambda: self._sources.nvml(function, *arguments), kind, limit_s)
         self._nvml_hangs = isinstance(answer, Unknown) and answer.reason.endswith(HANGS)
         return answer
 
     def amdsmi(self, function: str, kind: type[T], *arguments: object) -> Known[T] | Unknown:
         """One call of AMD's ``amdsmi``."""
-        return self._ask(function, lambda: self._sources.amdsmi(function, *arguments), kind, START_LIMIT_S)
+        return self._ask(function, lambda: self._sources.amdsmi(function, *arguments), kind, self._limits.start_s)
 
     def _once(self, source: str, question: Callable[[], object], kind: type[T]) -> Known[T] | Unknown:
         """Ask, or give the same answer again: a file that hung once is not waited for twice."""
@@ -154,10 +159,10 @@ class Host:
         return self._files[source]  # type: ignore[return-value]
 
     def _ask(
-        self, source: str, question: Callable[[], object], kind: type[T], limit_s: float = CALL_LIMIT_S
+        self, source: str, question: Callable[[], object], kind: type[T], limit_s: float | None = None
     ) -> Known[T] | Unknown:
         """Ask within the limits and check that the answer is of ``kind``."""
-        left_s = min(limit_s, self._end_s - time.monotonic())
+        left_s = min(limit_s or self._limits.call_s, self._end_s - time.monotonic())
         if left_s <= 0:
             return self._failed(source, HANGS)
         try:

@@ -31,7 +31,7 @@ from canitrain.probe.warnings import machine_warnings
 
 
 def probe(data_path: Path) -> Hardware:
-    """This machine, with the storage that holds ``data_path``. Never raises; ends within ``host.TOTAL_LIMIT_S``."""
+    """This machine, with the storage that holds ``data_path``. Never raises; ends within ``host.TimeLimits``."""
     path = absolute(data_path)
     try:
         return probe_host(Host(ThisMachine()), path)

@@ -76,11 +76,10 @@ def _without_nvml(host: Host, start: Unknown) -> Known[tuple[Gpu, ...]] | Unknow
 
 def _trace_of_a_card(host: Host) -> Known[None] | Unknown:
     """Nothing (known) where Linux shows nothing of NVIDIA's, else what it shows or what could not be looked at."""
-    if any(isinstance(host.names(folder), Known) for folder in ("/proc/driver/nvidia", "/sys/module/nvidia")):
-        return Unknown(reason="the NVIDIA driver is loaded but does not answer")
-    nodes, devices = host.names("/dev"), host.names(PCI)
-    if isinstance(nodes, Known) and any(re.fullmatch(r"nvidia\d+|nvhost-gpu", name) for name in nodes.value):
-        return Unknown(reason="/dev has an NVIDIA card but its driver does not answer")
+    driver = _trace_of_a_driver(host)
+    if driver is not None:
+        return Unknown(reason=driver)
+    devices = host.names(PCI)
     if isinstance(devices, Unknown):
         return Known(value=None, source="no PCI bus") if devices.reason.endswith("not there") else devices
     for name in devices.value:
@@ -91,6 +90,22 @@ def _trace_of_a_card(host: Host) -> Known[None] | Unknown:
         if vendor.value == NVIDIA and (isinstance(kind, Unknown) or kind.value == DISPLAY):
             return Unknown(reason="an NVIDIA card is on the PCI bus but has no working driver")
     return Known(value=None, source=PCI)
+
+
+def _trace_of_a_driver(host: Host) -> str | None:
+    """What shows that an NVIDIA driver is there, or ``None``."""
+    if any(isinstance(host.names(folder), Known) for folder in ("/proc/driver/nvidia", "/sys/module/nvidia")):
+        return "the NVIDIA driver is loaded but does not answer"
+    nodes = host.names("/dev")
+    if isinstance(nodes, Unknown):
+        return None
+    if any(re.fullmatch(r"nvidia\d+|nvhost-gpu", name) for name in nodes.value):
+        return "/dev has an NVIDIA card but its driver does not answer"
+    if "dxg" in nodes.value:  # WSL2's door to Windows' cards of any vendor
+        libraries = host.names("/usr/lib/wsl/lib")
+        if isinstance(libraries, Unknown) or any("nvidia" in name for name in libraries.value):
+            return "WSL2 has a card whose driver does not answer"
+    return None
 
 
 def _card(host: Host, handle: object, index: int) -> list[Gpu] | Unknown:

@@ -7,6 +7,7 @@ import re
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
 from canitrain.core.hardware import Gpu, Package, Software
+from canitrain.probe.software import NOT_INSTALLED
 from canitrain.probe.software_tables import JETSON_CAPABILITIES, build_of, cuda_for, minimum_driver, runs_on
 
 BUILDS_FOR = {Vendor.NVIDIA: "cu", Vendor.AMD: "rocm", Vendor.INTEL: "xpu", Vendor.APPLE: "mps"}
@@ -24,16 +25,18 @@ OLD_DRIVER = "update the NVIDIA driver first"
 
 def obstacles(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
     """What keeps the installed torch from using ``gpus``: its build, the driver, cards that it has no code for."""
-    if isinstance(software.torch, Unknown) or not gpus:
-        return ()
+    if not gpus or software.torch == Unknown(reason=NOT_INSTALLED):
+        return ()  # it may be installed elsewhere, where the training will run
+    if isinstance(software.torch, Unknown):
+        return (f"whether torch can use the {gpus[0].name} is unknown ({software.torch.reason}): run canitrain doctor",)
     return tuple(_torch(software.torch.value, software, gpus))
 
 
 def readiness_warnings(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
     """Sentences on torch, its obstacles and TensorFlow; none where all is well."""
     warnings: list[str] = [*software.obstacles]
-    if isinstance(software.torch, Unknown):
-        warnings.append(f"no torch to train with ({software.torch.reason}): pip install torch torchvision")
+    if software.torch == Unknown(reason=NOT_INSTALLED):
+        warnings.append(f"no torch to train with ({NOT_INSTALLED}): pip install torch torchvision")
     if any(isinstance(gpu.vendor, Known) and gpu.vendor.value == Vendor.APPLE.value for gpu in gpus):
         warnings.append(MPS)
     for package in software.libraries:

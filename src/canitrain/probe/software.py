@@ -13,6 +13,9 @@ from canitrain.probe.host import Host, derive
 LIBRARIES = ("torchvision", "timm", "effdet", "yolov5", "ultralytics", "tensorflow")
 
 
+NOT_INSTALLED = "torch is not installed"
+
+
 class Packages(Struct, frozen=True, kw_only=True):
     """What is installed of torch and of ``LIBRARIES`` that are installed."""
 
@@ -61,6 +64,8 @@ def installed(host: Host) -> Known[dict[str, tuple[str, str]]] | Unknown:
             match = re.fullmatch(r"([A-Za-z0-9_.]+)-([0-9][^-]*)(?:-py[0-9.]+)?\.(?:dist|egg)-info", name)
             if match:
                 found.setdefault(re.sub(r"[-_.]+", "-", match[1]).lower(), (match[2], folder))
+    if not found:  # canitrain itself is installed somewhere: nothing at all means that nothing could be read
+        return failure or Unknown(reason="no folder of installed packages could be listed")
     return failure or Known(value=found, source="metadata folders of the installed packages")
 
 
@@ -68,7 +73,7 @@ def _torch(host: Host, packages: Known[dict[str, tuple[str, str]]] | Unknown) ->
     if isinstance(packages, Unknown):
         return packages
     if "torch" not in packages.value:
-        return Unknown(reason="torch is not installed")
+        return Unknown(reason=NOT_INSTALLED)
     version, folder = packages.value["torch"]
     public, _, tag = version.partition("+")
     build = tag or None
