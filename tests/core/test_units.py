@@ -1,0 +1,121 @@
+"""Units: the one file that knows conversions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from canitrain.core import units
+from canitrain.core.errors import InputError
+
+
+def test_every_prefix_is_a_thousand_or_1024_times_the_one_before():
+    decimal = (units.KB_BYTES, units.MB_BYTES, units.GB_BYTES, units.TB_BYTES)
+    binary = (units.KIB_BYTES, units.MIB_BYTES, units.GIB_BYTES, units.TIB_BYTES)
+    assert [size / before for before, size in zip((1, *decimal), decimal, strict=False)] == [1000] * 4
+    assert [size / before for before, size in zip((1, *binary), binary, strict=False)] == [1024] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [
+        ("1", 1),
+        ("512 b", 512),
+        ("1K", 1024),
+        ("1kB", 1000),
+        ("1KiB", 1024),
+        ("512M", 512 * 1024**2),
+        ("1.5MB", 1_500_000),
+        ("64GiB", 64 * 1024**3),
+        ("24 GB", 24_000_000_000),
+        ("24g", 24 * 1024**3),
+        ("2TB", 2 * 10**12),
+        ("2 TiB", 2 * 1024**4),
+        (" 0.5 GiB ", 512 * 1024**2),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(text, size_bytes):
+    assert units.parse_bytes(text) == size_bytes
+
+
+@pytest.mark.parametrize(
+    "text", ["", "GiB", "0", "0GB", "-1GB", "1.2.3GB", "12 XB", "1e9", "nan", "inf", "64 GiB free"]
+)
+def test_what_is_no_size_is_refused_with_an_example(text):
+    with pytest.raises(InputError, match="is not a size in bytes") as caught:
+        units.parse_bytes(text)
+    assert "64GiB" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "duration_s"),
+    [("45s", 45), ("45", None), ("90m", 5400), ("90 min", 5400), ("12h", 43_200), ("3d", 259_200), ("1.5w", 907_200)],
+)
+def test_durations_need_their_unit(text, duration_s):
+    if duration_s is None:
+        with pytest.raises(InputError, match="is not a duration"):
+            units.parse_duration(text)
+    else:
+        assert units.parse_duration(text) == duration_s
+
+
+@pytest.mark.parametrize("text", ["", "0h", "-3d", "3 fortnights", "h", "1d12h"])
+def test_what_is_no_duration_is_refused_with_an_example(text):
+    with pytest.raises(InputError, match="is not a duration") as caught:
+        units.parse_duration(text)
+    assert "12h" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (8.1 * 1024**3, "8.1 GiB"),
+        (620 * 1024**2, "620 MiB"),
+        (1024**4, "1.0 TiB"),
+        (1024**3 - 1, "1.0 GiB"),
+        (99.94 * 1024**3, "99.9 GiB"),
+        (99.96 * 1024**3, "100 GiB"),
+        (-3.1 * 1024**3, "-3.1 GiB"),
+    ],
+)
+def test_sizes_are_shown_in_binary_units(size_bytes, text):
+    assert units.format_bytes(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "text"),
+    [
+        (0.0123, "12.3 ms"),
+        (0.53, "0.53 s"),
+        (45, "45 s"),
+        (270, "4.5 min"),
+        (19 * 3600, "19 h"),
+        (3.2 * 86_400, "3.2 days"),
+        (7 * 86_400, "7 days"),
+        (4.1 * 365.25 * 86_400, "4.1 years"),
+        (math.inf, "forever"),
+    ],
+)
+def test_durations_are_shown_as_a_reader_says_them(duration_s, text):
+    assert units.format_duration(duration_s) == text
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.floats(min_value=1, max_value=1e15))
+def test_a_size_that_is_shown_reads_back_within_its_figures(size_bytes):
+    # one decimal below 100 of a unit: at most 0.05 of 1.0, and rounding up to the next unit from 0.9995 of it
+    assert units.parse_bytes(units.format_bytes(size_bytes)) == pytest.approx(size_bytes, rel=0.05, abs=0.5)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.floats(min_value=0.1, max_value=1e9))
+def test_a_longer_duration_is_never_shown_as_a_shorter_one(duration_s):
+    names = {"ms": 1e-3, "s": 1, "min": 60, "h": 3600, "days": 86_400, "years": 365.25 * 86_400}
+    number, unit = units.format_duration(duration_s).split()
+    assert float(number) * names[unit] == pytest.approx(duration_s, rel=0.05)
