@@ -13,6 +13,7 @@ import pytest
 from canitrain.cli.app import run
 
 SCREENS = Path(__file__).parent / "screens"
+README = Path(__file__).parent.parent.parent / "README.md"
 HOSTS = Path(__file__).parent.parent / "e2e" / "hosts"
 
 CASES = {
@@ -49,6 +50,19 @@ def test_screen_is_as_accepted(name: str, capsys: pytest.CaptureFixture[str], mo
         accepted.write_text(shown, encoding="utf-8")
 
     assert shown == accepted.read_text(encoding="utf-8")
+
+
+def test_readme_shows_the_accepted_screen() -> None:
+    head, tail = "<!-- screen: go -->\n", "<!-- /screen -->"
+    accepted = (SCREENS / "go.txt").read_text(encoding="utf-8")
+    block = "```text\n" + accepted.split("\n\n", 1)[1].split("\nexit ")[0] + "```\n"
+    before, _, rest = README.read_text(encoding="utf-8").partition(head)
+    shown, _, after = rest.partition(tail)
+    if os.environ.get("CANITRAIN_ACCEPT_SCREENS"):
+        README.write_text(f"{before}{head}{block}{tail}{after}", encoding="utf-8")
+        shown = block
+
+    assert shown == block
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in ("markdown", "github")])

@@ -31,7 +31,9 @@ Model = Annotated[
 ]  # fmt: skip
 Images = Annotated[
     int | None,
-    typer.Option("--images", "-n", min=1, help="Training images; otherwise like --dataset.", rich_help_panel=_WHAT),
+    typer.Option(
+        "--images", "-n", metavar="N", min=1, help="Training images; otherwise like --dataset.", rich_help_panel=_WHAT
+    ),
 ]
 Data = Annotated[
     Path | None,
@@ -40,7 +42,7 @@ Data = Annotated[
 ]  # fmt: skip
 DatasetName = Annotated[
     str,
-    typer.Option("--dataset", help="Whose images they are like: coco, voc, ...", rich_help_panel=_WHAT),
+    typer.Option("--dataset", metavar="NAME", help="Whose images they are like: coco, voc, ...", rich_help_panel=_WHAT),
 ]
 ImageBytes = Annotated[
     str | None,
@@ -48,7 +50,7 @@ ImageBytes = Annotated[
 ]
 BoxesPerImage = Annotated[
     float | None,
-    typer.Option("--boxes-per-image", min=0, help="Mean boxes an image.", rich_help_panel=_WHAT),
+    typer.Option("--boxes-per-image", metavar="N", min=0, help="Mean boxes an image.", rich_help_panel=_WHAT),
 ]
 
 HardwareFile = Annotated[
@@ -63,7 +65,7 @@ GpuText = Annotated[
 ]  # fmt: skip
 CpuCores = Annotated[
     float | None,
-    typer.Option("--cpu-cores", min=0.1, help="Cores that the job may use.", rich_help_panel=_MACHINE),
+    typer.Option("--cpu-cores", metavar="N", min=0.1, help="Cores that the job may use.", rich_help_panel=_MACHINE),
 ]
 RamText = Annotated[
     str | None,
@@ -89,18 +91,25 @@ ImageSizeText = Annotated[
 ]  # fmt: skip
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", "-b", min=1, help="Images a GPU and step; else the largest that fits.",
+    typer.Option("--batch-size", "-b", metavar="N", min=1, help="Images a GPU and step; else the largest that fits.",
                  rich_help_panel=_RECIPE),
 ]  # fmt: skip
-Epochs = Annotated[int | None, typer.Option("--epochs", "-e", min=1, rich_help_panel=_RECIPE)]
+Epochs = Annotated[
+    int | None,
+    typer.Option("--epochs", "-e", metavar="N", min=1, help="Passes over the images.", rich_help_panel=_RECIPE),
+]
 PrecisionName = Annotated[
     PrecisionChoice,
     typer.Option("--precision", help="auto: what the library's own script uses.", rich_help_panel=_RECIPE),
 ]
-OptimizerName = Annotated[Optimizer | None, typer.Option("--optimizer", rich_help_panel=_RECIPE)]
+OptimizerName = Annotated[
+    Optimizer | None, typer.Option("--optimizer", help="Else the library's own.", rich_help_panel=_RECIPE)
+]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", "-w", min=0, max=512, help="Loader processes a GPU.", rich_help_panel=_RECIPE),
+    typer.Option(
+        "--workers", "-w", metavar="N", min=0, max=512, help="Loader processes a GPU.", rich_help_panel=_RECIPE
+    ),
 ]
 Cache = Annotated[
     CacheMode,
@@ -132,7 +141,7 @@ MaxTime = Annotated[
 ]
 Price = Annotated[
     float | None,
-    typer.Option("--price-per-hour", min=0, help="Of the whole machine; the report gives the cost.",
+    typer.Option("--price-per-hour", metavar="X", min=0, help="Of the whole machine; the report gives the cost.",
                  rich_help_panel=_RECIPE),
 ]  # fmt: skip
 

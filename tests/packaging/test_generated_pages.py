@@ -1,0 +1,15 @@
+"""Pages that are written by tools are fresh."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_command_line_reference_is_what_help_says() -> None:
+    tool = [sys.executable, str(ROOT / "tools" / "write_cli_reference.py"), "--check"]
+
+    assert subprocess.run(tool, check=False, cwd=ROOT).returncode == 0, "run: python tools/write_cli_reference.py"
