@@ -1,0 +1,132 @@
+"""The runs that the fits rest on, as the CSV that ``canitrain accuracy`` replays; ``docs/accuracy.md`` is made from it.
+
+    python tools/measurements_of_published_runs.py CALIBRATION_FOLDER TRACES_FOLDER > runs.csv
+    canitrain accuracy --measurements runs.csv --markdown docs/accuracy.md --plot docs/accuracy.svg
+
+CALIBRATION_FOLDER has ``timm_memory_a100_40gb.csv``, ``timm_speed.csv`` and ``published.csv``; TRACES_FOLDER has
+profiles of timm models (``canitrain trace timm:NAME``), one a file. Only implementations that a profile covers; repeats of one
+configuration are averaged (geometric mean).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from timed_runs import published_runs, timm_runs
+
+from canitrain.catalog.measurements import COLUMNS
+from canitrain.core.units import GB_BYTES, MIB_BYTES
+
+TIMM_MEMORY_CARD = "A100-SXM4-40GB"
+DETECTOR_CARDS = {
+    "v100": "V100",
+    "v100-16gb-sxm": "Tesla V100-SXM2-16GB",
+    "a100": "A100",
+    "t4": "Tesla T4",
+    "p100": "P100",
+}
+TORCHVISION = {"ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn"}
+MMYOLO = {"YOLOv5-n": "yolov5n", "YOLOv5-m": "yolov5m", "YOLOv5-n-P6": "yolov5n6", "YOLOv5-m-P6": "yolov5m6"}
+
+Line = dict[str, str | int | float]
+
+
+def main(calibration: Path, traces: Path) -> None:
+    """Print the CSV."""
+    traced = {path.stem: str(path) for path in sorted(traces.glob("*.json"))}
+    writer = csv.DictWriter(sys.stdout, COLUMNS, restval="")
+    writer.writeheader()
+    for lines in (timm_memory(calibration, traced), times(calibration, traced), detectors(calibration)):
+        writer.writerows(lines)
+
+
+def timm_memory(calibration: Path, traced: dict[str, str]) -> Iterator[Line]:
+    """Device memory of timm models; the optimizer is the fit's (SGD with momentum unless it says otherwise)."""
+    for row in _rows(calibration / "timm_memory_a100_40gb.csv"):
+        if row["model"] in traced:
+            yield {
+                "model": traced[row["model"]],
+                "batch_size": row["batch_size"],
+                "gpu": TIMM_MEMORY_CARD,
+                "precision": "fp32",
+                "memory_kind": "device",
+                "memory_bytes": int(row["device_mib"]) * MIB_BYTES,
+                "source": "GPUMemNet timm",
+            }
+
+
+def times(calibration: Path, traced: dict[str, str]) -> Iterator[Line]:
+    """Steps of classifiers; rows in channels-last order have no column here and are left out."""
+    runs = [*timm_runs(calibration / "timm_speed.csv"), *published_runs(calibration / "published.csv")]
+    for run in runs:
+        if run.training and not run.channels_last and run.model in traced:
+            yield {
+                "model": traced[run.model],
+                "image_size": run.image_size,
+                "batch_size": run.batch_size,
+                "gpu": run.card,
+                "precision": run.precision.value,
+                "step_s": run.step_s,
+                "source": run.source,
+            }
+
+
+def detectors(calibration: Path) -> Iterator[Line]:
+    """Whole training runs of detectors that a profile covers."""
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in _rows(calibration / "published.csv"):
+        if row["confidence"] != "low" and _model(row) and row["gpu_key"] in DETECTOR_CARDS:
+            key = ("model", "image_size", "batch_per_gpu", "n_gpus", "gpu_key", "precision", "framework")
+            groups.setdefault((*(row[name] for name in key), str(_before_validation(row))), []).append(row)
+    for rows in groups.values():
+        row = rows[0]
+        line: Line = {
+            "model": _model(row) or "",
+            "image_size": "x".join(
+                sorted({part for part in row["image_size"].split()[0].split("x") if part.isdigit()})
+            ),
+            "batch_size": round(float(row["batch_per_gpu"])),
+            "gpus": round(float(row["n_gpus"])),
+            "gpu": DETECTOR_CARDS[row["gpu_key"]],
+            "precision": "amp" if "amp" in row["precision"] else "fp32",
+            "source": row["framework"],
+        }
+        memory = [float(each["train_mem_gb"]) for each in rows if each["train_mem_gb"]]
+        seconds = [float(each["s_per_iter"]) for each in rows if each["s_per_iter"]]
+        reserved = "reserved" in row["metric_kind"]
+        # Ultralytics' pool grows when validation starts, and its first epoch is slowed by warming up.
+        if memory and (not reserved or _before_validation(row)):
+            line |= {"memory_kind": "reserved" if reserved else "allocated", "memory_bytes": _mean(memory) * GB_BYTES}
+        if seconds and not _before_validation(row):
+            line["step_s"] = _mean(seconds)
+        yield line
+
+
+def _model(row: dict[str, str]) -> str | None:
+    """The profile that covers the row's implementation."""
+    if "references/detection" in row["framework"]:
+        return row["variant"] if row["variant"] in TORCHVISION else None
+    if row["framework"] == "ultralytics/yolov5" and row["model"] == "YOLOv5s":
+        return "yolov5s"
+    return MMYOLO.get(row["model"]) if row["framework"].startswith("mmyolo") else None
+
+
+def _before_validation(row: dict[str, str]) -> bool:
+    return "before any validation" in row["notes"]
+
+
+def _mean(values: list[float]) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
