@@ -4,8 +4,8 @@
     canitrain accuracy --measurements runs.csv --markdown docs/accuracy.md --plot docs/accuracy.svg
 
 CALIBRATION_FOLDER has ``timm_memory_a100_40gb.csv``, ``timm_speed.csv`` and ``published.csv``; TRACES_FOLDER has
-profiles of timm models (``canitrain trace timm:NAME``), one a file. Only implementations that a profile covers; repeats of one
-configuration are averaged (geometric mean).
+profiles of timm models (``canitrain trace timm:NAME``), one a file. Only implementations that a profile covers;
+repeats of one configuration are averaged (geometric mean).
 """
 
 from __future__ import annotations
