@@ -14,6 +14,7 @@ from canitrain.core.profile import Phase, WorkKind
 from canitrain.core.units import ALLOCATOR_ROUND_BYTES
 from canitrain.trace.convolution_call import ConvolutionCall, backward_call, forward_call
 from canitrain.trace.hollow import by_shape, is_feature_map, run_hollow
+from canitrain.trace.inplace import as_without_mode
 from canitrain.trace.stages import StageTracker
 from canitrain.trace.work import Operator, operator_facts
 
@@ -94,6 +95,9 @@ class StepRecorder(TorchDispatchMode):  # type: ignore[misc] # torch is Any wher
         """Run ``func`` (hollow where it is heavy) and note what it did."""
         kwargs = kwargs or {}
         facts = operator_facts(func)
+        if self.phase is Phase.BACKWARD:
+            func, args = as_without_mode(func, facts.name, args, kwargs)
+            facts = operator_facts(func)
         if facts.is_view:
             return func(*args, **kwargs)
         out = self._run(func, facts, args, kwargs)
