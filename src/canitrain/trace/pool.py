@@ -8,6 +8,7 @@ kRoundLarge, should_split) and torch docs, CUDA semantics, memory management.
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,8 +27,10 @@ SEGMENT_ROUND_BYTES = 2 * MIB_BYTES
 
 _SCALES = (1, 2, 4, 8, 16, 32)
 """Multiples of the traced batch at which the pool is replayed: every activation is that many times as large."""
-_STEPS = 2
-"""The first step leaves holes that optimizer state then fills; from the second on nothing changes."""
+SAME_SIZE = (1.0, 1.0)
+"""Two steps: the first leaves holes that optimizer state then fills; from the second on nothing changes."""
+VARYING_SIZE = (0.8, 1.0, 0.65, 0.9, 0.75, 1.0, 0.55, 0.85, 1.0)
+"""Steps of batches whose padded pixels differ, as shares of the largest: between a square and the most oblong image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,34 +139,37 @@ class Pool:
         del free[bisect.bisect_left(free, (block.size, block.address))]
 
 
-def pool_slack_bytes(allocations: Allocations, weights: Weights, scale: int) -> int:
-    """Bytes that the pool keeps beyond the highest allocated ones after two steps of SGD with momentum.
+def pool_slack_bytes(allocations: Allocations, weights: Weights, scale: int, sizes: Sequence[float] = SAME_SIZE) -> int:
+    """Bytes that the pool keeps beyond the highest allocated ones after some steps of SGD with momentum.
 
     Args:
         allocations: of one traced step.
         weights: what exists before the step and what the optimizer adds.
         scale: how many times the traced batch; activations grow with it, gradients don't.
+        sizes: one a step, what its activations are to the largest.
     """
     pool = Pool()
-    for size in weights.all_bytes:
-        pool.allocate(size)
+    for weight_bytes in weights.all_bytes:
+        pool.allocate(weight_bytes)
     held: dict[int, _Block] = {}
-    for step in range(_STEPS):
+    for step, size in enumerate(sizes):
         for number in allocations.gradients & held.keys():
             pool.release(held.pop(number))
         for is_allocation, number in allocations.events:
             if is_allocation:
-                factor = 1 if number in allocations.gradients else scale
-                held[number] = pool.allocate(max(allocations.sizes[number], 1) * factor)
+                factor = 1 if number in allocations.gradients else scale * size
+                held[number] = pool.allocate(math.ceil(max(allocations.sizes[number], 1) * factor))
             elif number not in allocations.gradients and number in held:
                 pool.release(held.pop(number))
         if step == 0:
-            for size in weights.trainable_bytes:
-                pool.allocate(size)
+            for state_bytes in weights.trainable_bytes:
+                pool.allocate(state_bytes)
     return pool.reserved_bytes - pool.peak_allocated_bytes
 
 
-def fit_slack(shape: Shape, allocations: Allocations, weights: Weights, basis: Sequence[str]) -> Polynomial:
+def fit_slack(
+    shape: Shape, allocations: Allocations, weights: Weights, basis: Sequence[str], sizes: Sequence[float]
+) -> Polynomial:
     """The slack as a polynomial in the batch and, where ``basis`` has pixels, in the pixels.
 
     Args:
@@ -171,11 +177,12 @@ def fit_slack(shape: Shape, allocations: Allocations, weights: Weights, basis: S
         allocations: of one traced step.
         weights: what exists before the step and what the optimizer adds.
         basis: the subject's.
+        sizes: ``SAME_SIZE``, or ``VARYING_SIZE`` where images keep their aspect ratio.
     """
     batch, *rest = shape
     shapes = [(batch * scale, *rest) for scale in _SCALES]
     wanted = ("one", "bp") if "bp" in basis else ("one", "b")
-    values = [pool_slack_bytes(allocations, weights, scale) for scale in _SCALES]
+    values = [pool_slack_bytes(allocations, weights, scale, sizes) for scale in _SCALES]
     return Fitter([_as_shape(each) for each in shapes], wanted).fit(values)
 
 

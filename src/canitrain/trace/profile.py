@@ -13,11 +13,11 @@ from torch import nn
 
 from canitrain.core.errors import InputError
 from canitrain.core.polynomial import BatchShape, Polynomial
-from canitrain.core.profile import ModelProfile, Phase, Precision, Stage, Trace, Work, WorkKind
+from canitrain.core.profile import ModelProfile, Phase, Precision, SizeRule, Stage, Trace, Work, WorkKind
 from canitrain.trace.convolutions import merge
 from canitrain.trace.fit import Fitter
 from canitrain.trace.peaks import pick_peaks
-from canitrain.trace.pool import Weights, fit_slack
+from canitrain.trace.pool import SAME_SIZE, VARYING_SIZE, Weights, fit_slack
 from canitrain.trace.stages import StageTracker, divide
 from canitrain.trace.step import StepRecord, record_step
 from canitrain.trace.subject import Built, Shape, Subject
@@ -78,10 +78,10 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
                     f" more than {subject.tolerance:.0%}",
                     hint="add a basis term that the model needs, or fit shapes nearer to the check shapes",
                 )
-    return _with_checks(draft, checks, _slack(subject, built, real))
+    return _with_checks(draft, checks, slack_of(subject, built, real))
 
 
-def _slack(subject: Subject, built: Built, records: Sequence[StepRecord]) -> Polynomial:
+def slack_of(subject: Subject, built: Built, records: Sequence[StepRecord]) -> Polynomial:
     """The pool's slack, replayed from the record with most pixels."""
     parameters = list(built.model.parameters())
     weights = Weights(
@@ -89,7 +89,8 @@ def _slack(subject: Subject, built: Built, records: Sequence[StepRecord]) -> Pol
         trainable_bytes=tuple(_size(parameter) for parameter in parameters if parameter.requires_grad),
     )
     largest = max(records, key=lambda record: record.shape[1] * record.shape[2])
-    return fit_slack(largest.shape, largest.allocations, weights, subject.basis)
+    sizes = VARYING_SIZE if subject.size_rule is SizeRule.SHORTER_SIDE else SAME_SIZE
+    return fit_slack(largest.shape, largest.allocations, weights, subject.basis, sizes)
 
 
 def _with_checks(draft: Trace, checks: Sequence[tuple[float, float]], slack: Polynomial) -> Trace:
