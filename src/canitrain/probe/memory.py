@@ -20,7 +20,7 @@ def read_ram(host: Host, limits: Limits) -> Ram:
             derive(meminfo, lambda row: row["MemFree"] + row["Cached"] + row["Buffers"]),
         )
         swap = derive(meminfo, lambda row: row["SwapTotal"])
-        shm = derive(host.volume("/dev/shm"), lambda volume: volume.free_bytes)  # noqa: S108 - measured, not written
+        shm = derive(host.volume("/dev/shm"), lambda volume: _count(volume.free_bytes))  # noqa: S108 - measured, not written
     else:
         memory = host.psutil("virtual_memory", dict)
         total = derive(memory, lambda row: positive(row["total"]))

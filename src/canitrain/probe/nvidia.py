@@ -40,7 +40,7 @@ class Nvidia:
 
 def read_nvidia(host: Host) -> Nvidia:
     """The driver and every card. ``Known(())`` only where nothing of NVIDIA's is in the machine."""
-    start = host.nvml("nvmlInit", object)
+    start = host.nvml("nvmlInit", type(None))
     if isinstance(start, Unknown):
         return Nvidia(Driver(version=start, cuda_version=start), _without_nvml(host, start))
     driver = Driver(

@@ -28,7 +28,7 @@ def obstacles(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
     if not gpus or software.torch == Unknown(reason=NOT_INSTALLED):
         return ()  # it may be installed elsewhere, where the training will run
     if isinstance(software.torch, Unknown):
-        return (f"whether torch can use the {gpus[0].name} is unknown ({software.torch.reason}): run canitrain doctor",)
+        return (_untold(gpus[0], software.torch.reason),)
     return tuple(_torch(software.torch.value, software, gpus))
 
 
@@ -63,8 +63,10 @@ def _torch(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[st
     vendor = next((Vendor(gpu.vendor.value) for gpu in gpus if isinstance(gpu.vendor, Known)), None)
     built_for = next((maker for maker, begin in BUILDS_FOR.items() if (torch.build or "").startswith(begin)), None)
     wrong = torch.build == "cpu" or (built_for is not None and built_for is not vendor)
-    if vendor is None:
+    if vendor is None or vendor is Vendor.APPLE:
         return []
+    if torch.build is None:
+        return [_untold(gpus[0], "torch/version.py does not state its build")]
     if wrong:
         kind = "the CPU-only build" if torch.build == "cpu" else f"the {torch.build} build"
         return [f"torch {torch.version} is {kind} and cannot use the {gpus[0].name}: {_mend(vendor, software, gpus)}"]
@@ -76,6 +78,8 @@ def _torch(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[st
 
 def _driver(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
     found, least = driver_pair(software), minimum_driver(cuda, windows=_on_windows(software))
+    if isinstance(software.driver.version, Unknown) and gpus[0].vendor == Known(value="nvidia", source="NVML"):
+        return [_untold(gpus[0], f"driver {software.driver.version.reason}")]
     if found is None or least is None or found >= least:
         return []
     sentence = (
@@ -91,7 +95,10 @@ def _code(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) 
     warnings = []
     for gpu in gpus:
         capability = gpu.compute_capability
-        if build is None or not isinstance(capability, Known) or "." not in capability.value:
+        if build is None or (isinstance(capability, Known) and "." not in capability.value):
+            continue
+        if isinstance(capability, Unknown):
+            warnings.append(_untold(gpu, capability.reason))
             continue
         if capability.value in JETSON_CAPABILITIES or not runs_on(build, capability.value):
             warnings.append(
@@ -110,7 +117,8 @@ def _mend(vendor: Vendor, software: Software, gpus: tuple[Gpu, ...]) -> str:
             return f"{REINSTALL}xpu ({GET_STARTED})"
         case _:
             pass
-    numbers = [gpu.compute_capability.value for gpu in gpus if isinstance(gpu.compute_capability, Known)]
+    stated = [gpu.compute_capability.value for gpu in gpus if isinstance(gpu.compute_capability, Known)]
+    numbers = [text for text in stated if re.fullmatch(r"\d+\.\d+", text)]  # AMD's are names, like gfx90a
     oldest = min(numbers, key=lambda text: [int(part) for part in text.split(".")], default=None)
     if oldest is None:
         return f"{REINSTALL}auto ({GET_STARTED})"
@@ -118,6 +126,10 @@ def _mend(vendor: Vendor, software: Software, gpus: tuple[Gpu, ...]) -> str:
         return JETPACK
     cuda = cuda_for(oldest, driver_pair(software), windows=_on_windows(software))
     return f"{REINSTALL}cu{cuda.replace('.', '')} ({GET_STARTED})" if cuda else OLD_DRIVER
+
+
+def _untold(gpu: Gpu, reason: str) -> str:
+    return f"whether torch can use the {gpu.name} is unknown ({reason}): run canitrain doctor, or try a tensor on it"
 
 
 def _tensorflow(tensorflow: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:

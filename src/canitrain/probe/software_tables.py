@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
 MINIMUM_DRIVER_LINUX = {11: (450, 80), 12: (525, 60), 13: (580, 65)}
@@ -53,8 +55,10 @@ architectures agrees with the last row.
 
 def build_of(torch: str, cuda: str) -> Build | None:
     """The row for torch ``2.6.0`` built with CUDA ``12.4``, or ``None`` where the table has none."""
-    major, minor = (int(part) for part in torch.split(".")[:2])
-    rows = [row for row in BUILDS if row.cuda == cuda and row.torch <= (major, minor)]
+    version = re.match(r"(\d+)\.(\d+)", torch)
+    if version is None:
+        return None
+    rows = [row for row in BUILDS if row.cuda == cuda and row.torch <= (int(version[1]), int(version[2]))]
     return max(rows, key=lambda row: row.torch) if rows else None
 
 

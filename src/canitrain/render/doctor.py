@@ -25,6 +25,7 @@ def doctor_text(hardware: Hardware, version: str, *, private: tuple[str, ...] = 
         private: words to leave out besides paths, UUIDs and serial numbers: host name, user name.
         columns: the longest line.
     """
+    private = (hardware.storage.path, *private)
     told = to_builtins(_anonymous(hardware))
     told.pop("warnings")
     lines = [f"canitrain {version}, canitrain doctor"]
@@ -46,13 +47,13 @@ def doctor_text(hardware: Hardware, version: str, *, private: tuple[str, ...] = 
 
 def clean(text: str, private: tuple[str, ...]) -> str:
     """``text`` without paths of a user's, UUIDs, long identifiers and the words in ``private``."""
+    for word in private:
+        label = "<path>" if re.search(r"[/\\]", word) else "<private>"
+        text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", label, text)
     text = re.sub(rf"(?<![\w<])/(?!(?:{SYSTEM_PATHS})\b)[\w.~+@-][^\s:,)'\]]*", "<path>", text)
     text = re.sub(r"\b[A-Za-z]:\\[^\s:,)']*", "<path>", text)
     text = re.sub(r"\b(?:GPU-|MIG-)?[0-9a-fA-F]{8}(?:[-_][0-9a-fA-F]{4}){3}[-_][0-9a-fA-F]{12}\b", "<id>", text)
-    text = re.sub(r"\b(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{12,}\b", "<id>", text)
-    for word in private:
-        text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "<private>", text)
-    return text
+    return re.sub(r"\b(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{12,}\b", "<id>", text)
 
 
 def _anonymous(hardware: Hardware) -> Hardware:

@@ -40,7 +40,7 @@ class RecordedMachine:
     """Answers from the files of one folder. Nothing of the machine that runs the tests is asked."""
 
     def __init__(self, name: str) -> None:
-        folder = MACHINES / name
+        self.folder = folder = MACHINES / name
         self.facts: dict[str, Any] = tomllib.loads((folder / "machine.toml").read_text(encoding="utf-8"))
         self.data_path = next(path for path in self.facts["volumes"] if path != "/dev/shm")
         self.files: dict[str, str] = {}

@@ -6,8 +6,9 @@ import enum
 import threading
 from collections.abc import Callable, Mapping
 
+from recorded_machine import RecordedMachine
+
 from canitrain.probe.sources import Platform, Volume
-from tests.probe.recorded import RecordedMachine
 
 Call = tuple[str, tuple[object, ...]]
 

@@ -1,0 +1,194 @@
+"""Parsers and tables of the probe, on text and numbers written by hand."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from msgspec import structs
+from recorded_machine import RecordedMachine
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.gpu import Vendor
+from canitrain.probe.cgroup import count_cpus, find_cgroups, parse_membership
+from canitrain.probe.gpu_record import sparse_gpu
+from canitrain.probe.host import Host, TimeLimits, derive, failure_text
+from canitrain.probe.limits import parse_ulimits, read_limits
+from canitrain.probe.mounts import mount_of, parse_mountinfo
+from canitrain.probe.software_tables import BUILDS, build_of, cuda_for, minimum_driver, runs_on
+from canitrain.probe.visible import visible
+
+GIB = 2**30
+
+
+class Group(RecordedMachine):
+    """The T4 machine with other files and variables."""
+
+    def __init__(self, files: dict[str, str] | None = None, environment: dict[str, str] | None = None) -> None:
+        super().__init__("t4-docker-cloud")
+        self.files.update(files or {})
+        self.facts["environment"] = environment or {}
+
+
+def gpus(count: int, vendor: Vendor = Vendor.NVIDIA):
+    uuids = ("GPU-aaaa0000-1", "GPU-bbbb0000-2", "GPU-bbbb1111-3", "MIG-cccc0000-4")
+    cards = [sparse_gpu(f"card {number}", vendor, "test", unstated="test") for number in range(count)]
+    return tuple(
+        structs.replace(card, uuid=Known(value=uuid, source="test")) for card, uuid in zip(cards, uuids, strict=False)
+    )
+
+
+@pytest.mark.parametrize(("text", "count"), [("0-3", 4), ("0-3,8", 5), ("7", 1), ("0,2,4-5", 4)])
+def test_a_cpu_list_counts_its_cpus(text, count):
+    assert count_cpus(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "a-b", "3-1", "\n"])
+def test_a_text_that_is_no_cpu_list_is_refused(text):
+    assert isinstance(derive(Known(value=text, source="file"), count_cpus), Unknown)
+
+
+def test_membership_of_both_versions_is_read():
+    text = "3:cpu,cpuacct:/a\n1:name=systemd:/b\n0::/c\n"
+    assert parse_membership(text) == ((("cpu", "cpuacct"), "/a"), (("name=systemd",), "/b"), ((), "/c"))
+
+
+def test_the_least_quota_on_the_way_to_the_root_wins():
+    root = "/sys/fs/cgroup"
+    files = {"/proc/self/cgroup": "0::/outer/inner\n"}
+    for folder, quota in ((f"{root}/outer", "150000 100000"), (f"{root}/outer/inner", "max 100000")):
+        files |= {f"{folder}/cgroup.procs": "", f"{folder}/cpu.max": quota}
+    found = find_cgroups(Host(Group(files)))
+    # outer 150000/100000 = 1.5, the mount's own 200000/100000 = 2, inner none
+    assert [bound.value for bound in found.core_bounds if "cpu.max" in bound.name] == [1.5, 2.0]
+
+
+def test_memory_high_counts_like_memory_max():
+    found = find_cgroups(Host(Group({"/sys/fs/cgroup/memory.high": f"{3 * GIB}\n"})))
+    # 3 GiB less the 2 in use, of which 1 is page cache that can go: 3 - (2 - 1) = 2
+    assert ("cgroup v2 memory.high", 2 * GIB) in [(bound.name, bound.value) for bound in found.ram_room_bytes]
+
+
+def test_slurms_memory_a_cpu_is_multiplied_by_its_cpus():
+    limits = read_limits(Host(Group(environment={"SLURM_MEM_PER_CPU": "2048", "SLURM_CPUS_ON_NODE": "3"})))
+    # 2048 MiB x 3
+    assert ("SLURM_MEM_PER_CPU", 6 * GIB) in [(bound.name, bound.value) for bound in limits.ram_bounds]
+
+
+def test_slurms_zero_is_no_limit():
+    limits = read_limits(Host(Group(environment={"SLURM_MEM_PER_NODE": "0"})))
+    assert not [bound for bound in limits.ram_bounds if bound.name.startswith("SLURM")]
+
+
+def test_a_soft_address_space_limit_bounds_memory():
+    header = "Limit                     Soft Limit           Hard Limit           Units     \n"
+    table = header + "Max open files            1024                 4096                 files     \n"
+    table += "Max address space         8589934592           unlimited            bytes     \n"
+    assert parse_ulimits(table) == {"Max open files": 1024, "Max address space": 8 * GIB}
+
+
+def test_the_deepest_and_last_mount_holds_a_path():
+    text = (
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:2 / /data rw - ext4 /dev/sdb1 rw\n"
+        "3 1 8:3 / /data rw - xfs /dev/sdc1 rw\n4 1 8:4 / /data\\040two rw - xfs /dev/sdd1 rw\n"
+    )
+    mounts = parse_mountinfo(text)
+    paths = {"/data/x": "8:3", "/database": "8:1", "/data two/x": "8:4", "/": "8:1"}
+    assert {path: mount_of(mounts, path).device for path in paths} == paths
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("1,0", ["card 1", "card 0"]),
+        ("0,9,1", ["card 0"]),
+        ("-1", []),
+        ("", []),
+        ("GPU-aaaa", ["card 0"]),
+        ("GPU-bbbb", []),  # two cards begin like that
+        ("GPU-bbbb1,0", ["card 2", "card 0"]),
+        ("MIG-cccc0000-4", ["card 3"]),
+        ("0,0", []),  # CUDA offers nothing where a card is named twice
+        ("garbage", []),
+    ],
+)
+def test_cuda_visible_devices_selects_and_numbers_as_cuda_does(text, names):
+    shown, _ = visible(Host(Group(environment={"CUDA_VISIBLE_DEVICES": text})), gpus(4), Vendor.NVIDIA)
+    assert [gpu.name for gpu in shown] == names
+    assert [gpu.index for gpu in shown] == list(range(len(names)))
+
+
+def test_rocm_applies_its_variables_in_turn():
+    environment = {"ROCR_VISIBLE_DEVICES": "1,2", "HIP_VISIBLE_DEVICES": "1", "CUDA_VISIBLE_DEVICES": "0"}
+    shown, _ = visible(Host(Group(environment=environment)), gpus(3, Vendor.AMD), Vendor.AMD)
+    # ROCR leaves cards 1 and 2; HIP's number 1 of those is card 2; CUDA's variable is not looked at beside HIP's
+    assert [gpu.name for gpu in shown] == ["card 2"]
+
+
+def test_an_affinity_mask_of_level_zero_may_name_tiles():
+    shown, _ = visible(Host(Group(environment={"ZE_AFFINITY_MASK": "1.0"})), gpus(2, Vendor.INTEL), Vendor.INTEL)
+    assert [gpu.name for gpu in shown] == ["card 1"]
+
+
+@pytest.mark.parametrize(
+    ("torch", "cuda", "capability", "runs"),
+    [
+        ("2.6.0", "12.4", "8.9", True),  # code of 8.6 runs on 8.9
+        ("2.6.0", "12.4", "12.0", False),
+        ("2.7.1", "12.8", "12.0", True),
+        ("2.7.1", "12.8", "7.0", False),  # Volta left in 2.7,
+        ("2.8.0", "12.8", "7.0", True),  # came back in 2.8,
+        ("2.11.0", "12.8", "7.0", False),  # and left again in 2.11
+        ("2.9.0", "12.6", "6.1", True),
+        ("2.9.0", "13.0", "6.1", False),
+        ("2.15.0", "13.2", "12.1", True),
+    ],
+)
+def test_the_table_of_builds_says_which_card_runs(torch, cuda, capability, runs):
+    assert runs_on(build_of(torch, cuda), capability) is runs
+
+
+def test_a_build_that_the_table_lacks_is_not_judged():
+    assert build_of("1.4.0", "10.1") is None
+    assert build_of("garbage", "12.8") is None
+
+
+def test_the_advised_cuda_version_runs_on_the_driver_and_the_card():
+    assert cuda_for("8.9", None, windows=False) == "13.2"
+    assert cuda_for("8.9", (560, 35), windows=False) == "12.9"
+    assert cuda_for("6.1", (560, 35), windows=False) == "12.6"
+    assert cuda_for("6.1", (470, 256), windows=False) == "11.8"
+    assert cuda_for("12.0", (470, 256), windows=False) is None
+
+
+def test_every_build_names_a_cuda_version_with_a_known_driver():
+    assert all(minimum_driver(row.cuda, windows=windows) for row in BUILDS for windows in (False, True))
+
+
+def test_reasons_are_short_and_tell_no_path():
+    reasons = {
+        FileNotFoundError(2, "No such file or directory", "/home/ada/x"): "not there",
+        PermissionError(13, "Permission denied", "/home/ada/x"): "permission denied",
+        subprocess.CalledProcessError(9, ["nvidia-smi"]): "exited with 9",
+        OSError(5, "Input/output error", "/home/ada/x"): "input/output error",
+        ValueError("a\nb"): "ValueError: a",
+    }
+    assert {error: failure_text(error) for error in reasons} == reasons
+
+
+def test_a_file_is_read_once_however_often_it_is_asked_for():
+    machine = Group()
+    host = Host(machine)
+    first = host.read("/proc/meminfo")
+    machine.files["/proc/meminfo"] = "changed"
+    assert host.read("/proc/meminfo") == first
+
+
+def test_after_its_time_the_host_answers_nothing_more():
+    host = Host(Group(), TimeLimits(total_s=0.0))
+    assert isinstance(host.read("/proc/meminfo"), Unknown)
+
+
+def test_a_value_that_makes_no_sense_is_unknown():
+    assert isinstance(derive(Known(value="x", source="file"), int), Unknown)
+    assert derive(Known(value="7", source="file"), int) == Known(value=7, source="file")
