@@ -69,5 +69,11 @@ def _with_gpus(machine: Hardware, text: str) -> Hardware:
     if not gpus:
         raise InputError(f"{text!r} names no GPU", hint='write it like --gpu "2x RTX 3060"; all names: canitrain gpus')
     not_asked = Unknown(reason="the GPU was described, not probed")
-    software = replace(machine.software, torch=not_asked, obstacles=())
-    return replace(machine, origin=DESCRIBED, gpus=Known(value=gpus, source=SOURCE), software=software)
+    own = machine.software.obstacles
+    return replace(
+        machine,
+        origin=DESCRIBED,
+        gpus=Known(value=gpus, source=SOURCE),
+        software=replace(machine.software, torch=not_asked, obstacles=()),
+        warnings=tuple(warning for warning in machine.warnings if warning not in own),
+    )

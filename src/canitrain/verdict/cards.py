@@ -50,7 +50,7 @@ def suitable_cards(question: Question, cards: Sequence[GpuSpec], estimate: Estim
 
 def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOption | None:
     # What is installed now says nothing about a machine with that card.
-    software = replace(question.hardware.software, torch=Unknown(reason="another machine"))
+    software = replace(question.hardware.software, torch=Unknown(reason="another machine"), obstacles=())
     alone = replace(
         question,
         hardware=replace(question.hardware, software=software),

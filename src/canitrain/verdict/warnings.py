@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from canitrain.core.fact import Unknown
-from canitrain.core.hardware import DESCRIBED
 from canitrain.core.profile import Precision
 from canitrain.core.question import Question
 from canitrain.core.target import GpuTarget
@@ -20,7 +18,6 @@ def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
         *question.hardware.warnings,
         *_gpu_notes(question),
         *_idle_gpus(question),
-        *_software(question),
         *_batch(question, plan),
         *_precision(question),
     ]
@@ -40,12 +37,6 @@ def _idle_gpus(question: Question) -> Iterator[str]:
     if idle:
         names = ", ".join(f"GPU {gpu.index} ({gpu.name})" for gpu in idle)
         yield f"{names} would stay idle: cards of different kinds hold each other up in one run"
-
-
-def _software(question: Question) -> Iterator[str]:
-    torch = question.hardware.software.torch
-    if isinstance(torch, Unknown) and question.hardware.origin != DESCRIBED:
-        yield f"torch is not ready there: {torch.reason}"
 
 
 def _batch(question: Question, plan: Plan) -> Iterator[str]:
