@@ -75,17 +75,42 @@ def test_an_operator_in_place_takes_no_new_memory():
     assert traced.live_bytes[place] == BATCH + HIDDEN
 
 
-@pytest.mark.parametrize("batch", [4, 16])
-def test_peak_agrees_with_torchs_own_memory_records(batch):
-    model = nn.Sequential(
+class Residual(nn.Module):
+    """A body whose input is added to its output, as in every ResNet and transformer."""
+
+    def __init__(self, *body):
+        super().__init__()
+        self.body = nn.Sequential(*body)
+
+    def forward(self, tensor):
+        return tensor + self.body(tensor)
+
+
+def perceptron():
+    return nn.Sequential(
         nn.Flatten(),
         nn.Linear(3072, 2048),
         nn.GELU(),
-        nn.LayerNorm(2048),
-        nn.Linear(2048, 4096),
-        nn.SiLU(),
-        nn.Linear(4096, 16),
+        Residual(nn.LayerNorm(2048), nn.Linear(2048, 4096), nn.SiLU(), nn.Linear(4096, 2048)),
+        Residual(nn.LayerNorm(2048), nn.Linear(2048, 2048), nn.ReLU(inplace=True)),
+        nn.Linear(2048, 16),
     )
+
+
+def pyramid():
+    return nn.Sequential(
+        Residual(nn.BatchNorm2d(3), nn.Hardswish()),
+        nn.MaxPool2d(2),
+        Residual(nn.GroupNorm(1, 3), nn.Sigmoid()),
+        nn.Flatten(),
+        nn.Linear(768, 16),
+    )
+
+
+@pytest.mark.parametrize("build", [perceptron, pyramid])
+@pytest.mark.parametrize("batch", [16, 64])
+def test_peak_agrees_with_torchs_own_memory_records(build, batch):
+    model = build()
     built = summed(model)
     shape = (batch, 32, 32, 0)
     traced = record(model, shape)
