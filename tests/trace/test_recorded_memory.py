@@ -126,7 +126,7 @@ def test_peak_agrees_with_torchs_own_memory_records(build, batch):
         live += change
         peak = max(peak, live)
     # the records count bytes as asked, the recorder in blocks of 512
-    assert traced.peak_bytes == pytest.approx(peak, rel=0.002)
+    assert traced.peak_bytes == pytest.approx(peak, rel=0.005)
 
 
 def test_meta_and_hollow_runs_agree():
