@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,16 +20,6 @@ class DeviceMemory(Struct, frozen=True, kw_only=True):
 
     before_bytes: dict[str, int]
 
-    @classmethod
-    def before_use(cls) -> DeviceMemory | None:
-        """Look at the GPUs now; ``None`` where NVML does not answer or this process already uses one."""
-        import torch  # noqa: PLC0415 - heavy
-
-        if torch.cuda.is_initialized():
-            return None
-        before = _ask(lambda nvml: {_uuid(nvml, handle): _used(nvml, handle) for handle in _handles(nvml)})
-        return None if before is None else cls(before_bytes=before)
-
     def used_bytes(self) -> int | None:
         """Bytes of this process on torch's current GPU, or the card's less what it held before.
 
@@ -42,6 +33,20 @@ class DeviceMemory(Struct, frozen=True, kw_only=True):
             return own
         used = _ask(lambda nvml: _used(nvml, nvml.nvmlDeviceGetHandleByUUID(UUID_PREFIX + uuid)))
         return None if used is None or uuid not in self.before_bytes else max(0, used - self.before_bytes[uuid])
+
+
+@functools.cache
+def memory_before_use() -> DeviceMemory | None:
+    """The GPUs as the first call of this process finds them.
+
+    ``None`` where NVML does not answer, or this process already uses a GPU.
+    """
+    import torch  # noqa: PLC0415 - heavy
+
+    if torch.cuda.is_initialized():
+        return None
+    before = _ask(lambda nvml: {_uuid(nvml, handle): _used(nvml, handle) for handle in _handles(nvml)})
+    return None if before is None else DeviceMemory(before_bytes=before)
 
 
 def _ask(question: Callable[[Any], Answer]) -> Answer | None:

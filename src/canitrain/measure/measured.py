@@ -12,6 +12,7 @@ from msgspec import Struct
 from canitrain.core.accuracy import MemoryKind
 from canitrain.core.profile import Precision
 from canitrain.core.recipe import Optimizer
+from canitrain.core.units import format_bytes, format_duration
 
 COLUMNS = (
     "model", "image_size", "batch_size", "gpus", "gpu", "precision", "optimizer", "memory_kind", "memory_bytes",
@@ -88,6 +89,23 @@ def measurement_rows(measured: Measured) -> list[tuple[str, ...]]:
         )
         for kind, size in figures or [("", "")]
     ]
+
+
+def measured_text(measured: Measured) -> str:
+    """One line for the run, one for its time, one for its memory where the device tells."""
+    training = measured.training
+    how = f"batch {training.batch_size}, {training.precision.value}, {training.optimizer.value}, on {measured.device}"
+    lines = [
+        f"{measured.model}: {measured.image_size} px, {how}",
+        f"{format_duration(measured.step_s)} a step, {measured.images_per_s:.1f} images/s",
+    ]
+    figures = (
+        ("allocated", measured.allocated_bytes),
+        ("reserved", measured.reserved_bytes),
+        ("device", measured.device_bytes),
+    )
+    told = [f"{name} {format_bytes(size)}" for name, size in figures if size is not None]
+    return "\n".join([*lines, *([", ".join(told)] if told else [])])
 
 
 def rows_text(rows: Iterable[tuple[str, ...]], *, header: bool) -> str:

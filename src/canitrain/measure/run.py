@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from canitrain.core.profile import Precision
-from canitrain.measure.device_memory import DeviceMemory
+from canitrain.measure.device_memory import memory_before_use
 from canitrain.measure.measured import Measured, Training
 from canitrain.measure.update import Updater
 
@@ -61,8 +62,11 @@ def measure(
     """
     import torch  # noqa: PLC0415 - heavy
 
-    on_gpu = torch.cuda.is_available()
-    device_memory = DeviceMemory.before_use() if on_gpu else None
+    on_gpu = has_gpu()
+    device_memory = memory_before_use() if on_gpu else None
+    if on_gpu:
+        gc.collect()
+        torch.cuda.empty_cache()
     device = torch.device("cuda" if on_gpu else "cpu")
     with device:
         trainable = build(training.precision)
@@ -83,6 +87,13 @@ def measure(
         device_bytes=device_memory.used_bytes() if device_memory is not None else None,
         source=_source(source, shape, training),
     )
+
+
+def has_gpu() -> bool:
+    """Whether ``measure`` will run on a GPU, and so tell memory."""
+    import torch  # noqa: PLC0415 - heavy
+
+    return bool(torch.cuda.is_available())
 
 
 def _source(source: str, shape: Shape, training: Training) -> str:
