@@ -17,18 +17,14 @@ class Context(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Copies that one convolution makes of its own tensors while it runs, by its kind.
-
-    Each value multiplies the bytes of that convolution's input and output together (``weights``: of its weights).
-    """
+    """Memory that a convolution takes while it runs, as a multiple of its input and output bytes together."""
 
     dense: Coefficient
-    """Kernel larger than 1 x 1, groups = 1."""
-    pointwise: Coefficient
-    """Kernel 1 x 1, groups = 1."""
+    """Kernels larger than 1 x 1 over all channels; not the first one, which reads an image."""
     grouped: Coefficient
-    """Grouped and depthwise."""
-    weights: Coefficient
+    """Kernels larger than 1 x 1 over groups of several channels."""
+    other: Coefficient
+    """1 x 1, depthwise and image convolutions."""
 
 
 class Spread(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,14 +47,19 @@ class MemoryCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     blas_workspace: dict[Generation, Coefficient]
     """Bytes that cuBLAS keeps from its first call on, where a generation differs from the default."""
     blas_workspace_default: Coefficient
-    slack_fixed: Coefficient
-    """Reserved beyond allocated, bytes."""
-    slack_ratio: Coefficient
-    """Reserved beyond allocated, share of the live peak; inputs of one size."""
-    slack_ratio_variable: Coefficient
-    """The same where every batch has another size."""
+    slack_live_ratio: Coefficient
+    """Reserved beyond allocated and beyond the replayed slack of the trace: share of the live peak."""
+    slack_weights_ratio: Coefficient
+    """The same, share of the trainable weights."""
+    slack_untraced_ratio: Coefficient
+    """Share of the live peak where a profile has no replayed slack."""
+    slack_multi_scale_ratio: Coefficient
+    """Share of the live peak that batches of varying size add to a slack replayed at one size."""
     checkpoint_kept_ratio: Coefficient
     """Share of a stage's saved bytes that activation checkpointing keeps (its input)."""
     spread: dict[EvidenceLevel, Spread]
+    """Of models whose k x k convolutions are all dense."""
+    spread_grouped: dict[EvidenceLevel, Spread]
+    """Of models with grouped or depthwise convolutions, whose workspaces are erratic."""
     fitted_generations: tuple[Generation, ...]
     fitted_libraries: tuple[str, ...]

@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.interval import Interval
-from canitrain.core.memory_calibration import Context, MemoryCalibration
+from canitrain.core.memory_calibration import Context, MemoryCalibration, Spread
 from canitrain.core.polynomial import BatchShape
-from canitrain.core.profile import ModelProfile, SizeRule
+from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import Recipe
 from canitrain.core.report import GpuMemory
 from canitrain.estimate.memory_evidence import memory_level
@@ -47,24 +47,25 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
 
     context: Context
     blas_bytes: float
-    slack_fixed_bytes: float
-    slack_ratio: float
-    low_ratio: float
-    high_ratio: float
+    slack_live_ratio: float
+    slack_weights_bytes: float
+    slack_untraced_ratio: float
+    spread: Spread
+    spread_grouped: Spread
 
     @classmethod
     def of(cls, profile: ModelProfile, recipe: Recipe, card: GpuSpec, calibration: MemoryCalibration) -> DeviceTerms:
         """Look up the terms for ``profile`` on ``card``."""
-        varies = profile.size_rule is SizeRule.SHORTER_SIDE or recipe.multi_scale
-        slack = calibration.slack_ratio_variable if varies else calibration.slack_ratio
-        spread = calibration.spread[memory_level(profile, card, calibration)]
+        multi_scale_ratio = calibration.slack_multi_scale_ratio.value if recipe.multi_scale else 0.0
+        level = memory_level(profile, card, calibration)
         return cls(
             context=calibration.context.get(card.generation, calibration.context_other),
             blas_bytes=calibration.blas_workspace.get(card.generation, calibration.blas_workspace_default).value,
-            slack_fixed_bytes=calibration.slack_fixed.value,
-            slack_ratio=slack.value,
-            low_ratio=spread.low.value,
-            high_ratio=spread.high.value,
+            slack_live_ratio=calibration.slack_live_ratio.value + multi_scale_ratio,
+            slack_weights_bytes=calibration.slack_weights_ratio.value * profile.trainable_parameter_bytes,
+            slack_untraced_ratio=calibration.slack_untraced_ratio.value,
+            spread=calibration.spread[level],
+            spread_grouped=calibration.spread_grouped[level],
         )
 
 
@@ -105,14 +106,16 @@ def step_figures(
 
     allocated_bytes = held.held_bytes + terms.blas_bytes + fullest.total_bytes
     pooled_bytes = max(allocated_bytes, held.held_bytes + terms.blas_bytes + live_bytes + widest_bytes)
-    reserved_bytes = pooled_bytes + terms.slack_fixed_bytes + terms.slack_ratio * live_bytes
+    slack_bytes = terms.slack_untraced_ratio * live_bytes if step.slack is None else step.slack.at(batch_size)
+    reserved_bytes = pooled_bytes + slack_bytes + terms.slack_live_ratio * live_bytes + terms.slack_weights_bytes
     least_bytes = held.held_bytes + terms.blas_bytes + live_bytes
     context = terms.context
+    spread = terms.spread_grouped if step.erratic else terms.spread
     return GpuMemory(
-        allocated_bytes=_around(allocated_bytes, terms, None),
-        reserved_bytes=_around(reserved_bytes, terms, None),
-        device_bytes=_around(reserved_bytes, terms, context),
-        required_bytes=_around(least_bytes, terms, context),
+        allocated_bytes=_around(allocated_bytes, spread, None),
+        reserved_bytes=_around(reserved_bytes, spread, None),
+        device_bytes=_around(reserved_bytes, spread, context),
+        required_bytes=_around(least_bytes, spread, context),
         budget_bytes=budget_bytes,
         total_bytes=total_bytes,
         parts={
@@ -138,14 +141,13 @@ def _at(moment: Moment, held: Persistent, batch_size: int, gathered_bytes: float
     )
 
 
-def _around(expected_bytes: float, terms: DeviceTerms, context: Context | None) -> Interval:
+def _around(expected_bytes: float, spread: Spread, context: Context | None) -> Interval:
     """The interval of a figure; ``context`` is added to those that the device sees, each end with its own."""
+    low, high = expected_bytes * spread.low.value, expected_bytes * spread.high.value
     if context is None:
-        return Interval(
-            low=expected_bytes * terms.low_ratio, expected=expected_bytes, high=expected_bytes * terms.high_ratio
-        )
+        return Interval(low=low, expected=expected_bytes, high=high)
     return Interval(
-        low=expected_bytes * terms.low_ratio + context.low.value,
+        low=low + context.low.value,
         expected=expected_bytes + context.expected.value,
-        high=expected_bytes * terms.high_ratio + context.high.value,
+        high=high + context.high.value,
     )

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.memory_calibration import MemoryCalibration
-from canitrain.core.polynomial import BatchShape
+from canitrain.core.polynomial import BatchShape, Polynomial
 from canitrain.core.profile import ModelProfile, Peak, Phase, Stage, Trace
 from canitrain.core.recipe import Freeze, Recipe, Strategy
 from canitrain.estimate.line import Line
@@ -37,6 +37,10 @@ class StepMemory(Struct, frozen=True, kw_only=True):
     """Of forward and backward."""
     workspaces: tuple[Line, ...]
     """Of every convolution of the step, none below another at every batch."""
+    slack: Line | None
+    """What the pool keeps beyond allocated bytes, as replayed when the model was traced."""
+    erratic: bool
+    """Whether there are grouped or depthwise convolutions, whose workspaces vary."""
     gathered: Line
     """DataParallel: what GPU 0 holds for the others."""
 
@@ -66,6 +70,8 @@ def step_memory(
         persistent=held,
         moments=moments,
         workspaces=upper_envelope(workspaces),
+        slack=_slack(trace, shape),
+        erratic=any(convolution.groups > 1 for convolution in trace.convolutions),
         gathered=_gathered(trace, recipe, shape, held),
     )
 
@@ -77,6 +83,13 @@ def upper_envelope(lines: tuple[Line, ...]) -> tuple[Line, ...]:
         if all(line.fixed > other.fixed for other in kept):
             kept.append(line)
     return tuple(kept)
+
+
+def _slack(trace: Trace, shape: BatchShape) -> Line | None:
+    if trace.slack_bytes == Polynomial():
+        return None
+    fixed, per_image = trace.slack_bytes.affine(shape.pixels, shape.boxes)
+    return Line(fixed=fixed, per_image=per_image)
 
 
 def _line_of(peak: Peak, shape: BatchShape) -> Line:

@@ -1,10 +1,13 @@
 """Memory that a convolution takes while it runs, beside its own tensors.
 
-Matrix units want channels last: for a tensor in torch's default layout cuDNN converts input, weights and output (or
-their gradients), each a copy. Plain fp32 kernels need little. Source: cuDNN developer guide, tensor cores and layouts.
+Matrix units want channels last: for tensors in torch's default layout cuDNN converts input and output (or their
+gradients), each a copy. Plain fp32 kernels need little. Source: cuDNN developer guide, tensor cores and layouts.
 """
 
 from __future__ import annotations
+
+import enum
+from typing import assert_never
 
 from canitrain.core.gpu import Generation, GpuSpec, Vendor
 from canitrain.core.memory_calibration import MemoryCalibration, Workspace
@@ -27,25 +30,47 @@ def uses_matrix_units(card: GpuSpec, precision: Precision) -> bool:
     return precision is Precision.AMP or card.generation not in _HALF_ONLY
 
 
-def workspace_line(convolution: Convolution, shape: BatchShape, factors: Workspace) -> Line:
-    """Workspace of one convolution in bytes, as a line in the batch size at ``shape``'s pixels and boxes."""
-    element_bytes = HALF_BYTES if convolution.half else FP32_BYTES
+class WorkspaceKind(enum.Enum):
+    """Convolutions by the workspace that they take."""
+
+    DENSE = "dense"
+    GROUPED = "grouped"
+    OTHER = "other"
+
+
+IMAGE_CHANNELS = 4
+"""A convolution that reads at most this many channels is the first of a network."""
+
+
+def workspace_kind(convolution: Convolution) -> WorkspaceKind:
+    """Which coefficient applies to ``convolution``."""
     rows, columns = convolution.kernel
-    if convolution.groups > 1:
-        copies = factors.grouped.value
-    elif rows * columns > 1:
-        copies = factors.dense.value
-    else:
-        copies = factors.pointwise.value
-    weights_bytes = (
-        element_bytes * rows * columns * convolution.in_channels * convolution.out_channels / convolution.groups
-    )
-    tensors = (
-        _line(convolution.input_pixels, shape)
-        .scaled(convolution.in_channels * element_bytes * copies)
-        .plus(_line(convolution.output_pixels, shape).scaled(convolution.out_channels * element_bytes * copies))
-    )
-    return tensors.plus(Line(fixed=weights_bytes * factors.weights.value, per_image=0.0))
+    depthwise = convolution.groups == convolution.in_channels
+    if rows * columns == 1 or depthwise or convolution.in_channels <= IMAGE_CHANNELS:
+        return WorkspaceKind.OTHER
+    return WorkspaceKind.DENSE if convolution.groups == 1 else WorkspaceKind.GROUPED
+
+
+def tensors_line(convolution: Convolution, shape: BatchShape) -> Line:
+    """Bytes of one convolution's input and output, as a line in the batch size at ``shape``'s pixels and boxes."""
+    element_bytes = HALF_BYTES if convolution.half else FP32_BYTES
+    inputs = _line(convolution.input_pixels, shape).scaled(convolution.in_channels * element_bytes)
+    outputs = _line(convolution.output_pixels, shape).scaled(convolution.out_channels * element_bytes)
+    return inputs.plus(outputs)
+
+
+def workspace_line(convolution: Convolution, shape: BatchShape, factors: Workspace) -> Line:
+    """Workspace of one convolution in bytes, as a line in the batch size."""
+    match workspace_kind(convolution):
+        case WorkspaceKind.DENSE:
+            copies = factors.dense.value
+        case WorkspaceKind.GROUPED:
+            copies = factors.grouped.value
+        case WorkspaceKind.OTHER:
+            copies = factors.other.value
+        case kind:
+            assert_never(kind)
+    return tensors_line(convolution, shape).scaled(copies)
 
 
 def factors_for(card: GpuSpec, precision: Precision, calibration: MemoryCalibration) -> Workspace:

@@ -1,0 +1,214 @@
+"""Fits ``profiles/calibration/memory.toml`` on measured training runs, and says how well the fit holds.
+
+    python tools/fit_memory.py timm_memory_a100_40gb.csv TRACES_FOLDER [--write]
+
+The csv has ``model, batch_size, device_mib``; TRACES_FOLDER has the profiles of those models (``canitrain trace
+timm:NAME``), one a file. Needs numpy. Folds go by model: every printed error and every interval is of models that the
+fit has not seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from memory_toml import CARD, DRAFT, FittedMemory, calibration_of, write_memory_toml
+
+from canitrain.core.polynomial import BatchShape
+from canitrain.core.profile import ModelProfile, Precision
+from canitrain.core.recipe import Optimizer, Recipe
+from canitrain.core.units import MIB_BYTES
+from canitrain.estimate.step_memory import step_memory
+from canitrain.estimate.workspace import WorkspaceKind, tensors_line, workspace_kind
+from canitrain.trace.fit import nonnegative_least_squares
+
+FOLDS = 10
+ROBUST_ERROR = 0.01
+"""Relative errors beyond this weigh linearly, not squared."""
+ITERATIONS = 40
+TAIL = 0.015
+"""Share of held-out rows that may lie beyond each end of an interval."""
+OTHER_INPUT = {
+    "sam2_hiera_tiny": "traced at 1024 px, run at 224",
+    "ecaresnext50t_32x4d": "traced at 256 px, run at 224",
+    "mobilenetv3_large_150d": "traced at 256 px, run at 224",
+}
+"""Models whose default input size changed in timm between the runs and the trace."""
+TERMS = ("context", "live", "weights", "workspace dense", "workspace grouped", "workspace other")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One row a run; bytes in MiB."""
+
+    models: np.ndarray
+    batches: np.ndarray
+    device: np.ndarray
+    slack: np.ndarray
+    base: np.ndarray
+    """Weights, buffers, optimizer state, cuBLAS, live peak and replayed slack: taken as they are."""
+    terms: np.ndarray
+    """The columns of ``TERMS``."""
+    erratic: np.ndarray
+
+
+def run_recipe(profile: ModelProfile, batch_size: int, optimizer: Optimizer) -> Recipe:
+    """How the fitted runs trained: fp32, plain PyTorch."""
+    return Recipe(
+        precision=Precision.FP32,
+        optimizer=optimizer,
+        image_size=profile.defaults.image_size,
+        batch_size=batch_size,
+        effective_batch_size=batch_size,
+        epochs=1,
+        workers=1,
+        ema=False,
+        max_time_s=1.0,
+    )
+
+
+def build_table(path: Path, profiles: dict[str, ModelProfile], optimizer: Optimizer) -> Table:
+    """The features of every run whose model was traced at the size that ran."""
+    calibration = calibration_of(DRAFT)
+    blas = calibration.blas_workspace_default.value
+    columns = defaultdict(list)
+    with path.open() as file:
+        runs = [run for run in csv.DictReader(file) if run["model"] in profiles and run["model"] not in OTHER_INPUT]
+    for run in runs:
+        profile, batch_size = profiles[run["model"]], int(run["batch_size"])
+        size = profile.defaults.image_size
+        shape = BatchShape(batch_size=batch_size, pixels=size.shorter * size.longer, boxes=0.0)
+        step = step_memory(profile, run_recipe(profile, batch_size, optimizer), shape, CARD, calibration)
+        held = step.persistent
+        live = max(moment.gradients_bytes + moment.live.at(batch_size) for moment in step.moments)
+        live = max(live, held.gradients_bytes + held.step_temporary_bytes)
+        slack = step.slack.at(batch_size) if step.slack is not None else 0.0
+        widest = dict.fromkeys(WorkspaceKind, 0.0)
+        for convolution in profile.traces[Precision.FP32].convolutions:
+            kind = workspace_kind(convolution)
+            widest[kind] = max(widest[kind], tensors_line(convolution, shape).at(batch_size))
+        columns["model"].append(profile.name)
+        columns["batch"].append(batch_size)
+        columns["device"].append(float(run["device_mib"]))
+        columns["slack"].append(slack / MIB_BYTES)
+        columns["base"].append((held.held_bytes + blas + live + slack) / MIB_BYTES)
+        terms = [MIB_BYTES, live, profile.trainable_parameter_bytes, *(widest[kind] for kind in WorkspaceKind)]
+        columns["terms"].append([term / MIB_BYTES for term in terms])
+        columns["erratic"].append(step.erratic)
+    return Table(
+        models=np.array(columns["model"]),
+        batches=np.array(columns["batch"]),
+        device=np.array(columns["device"]),
+        slack=np.array(columns["slack"]),
+        base=np.array(columns["base"]),
+        terms=np.array(columns["terms"]),
+        erratic=np.array(columns["erratic"]),
+    )
+
+
+def columns_of(table: Table, copies: np.ndarray) -> np.ndarray:
+    """The terms with only the workspace that ``copies`` makes the largest left: one convolution runs at a time."""
+    spaces = table.terms[:, 3:]
+    winner = (spaces * copies).argmax(axis=1)
+    kept = np.where(np.arange(spaces.shape[1]) == winner[:, None], spaces, 0.0)
+    return np.hstack([table.terms[:, :3], kept])
+
+
+def predict(table: Table, coefficients: np.ndarray) -> np.ndarray:
+    """Device memory in MiB."""
+    return table.base + columns_of(table, coefficients[3:]) @ coefficients
+
+
+def fit(table: Table, rows: np.ndarray) -> np.ndarray:
+    """Coefficients of ``TERMS``, none negative, with the least robust relative error over ``rows``."""
+    weights = np.ones(int(rows.sum()))
+    coefficients = np.array([1700.0, 0.02, 0.2, 1.5, 1.5, 0.1])
+    device, base = table.device[rows], table.base[rows]
+    for _ in range(ITERATIONS):
+        matrix = columns_of(table, np.maximum(coefficients[3:], 1e-3))[rows] / device[:, None]
+        target = (device - base) / device
+        coefficients = nonnegative_least_squares(matrix * weights[:, None], target * weights)
+        errors = matrix @ coefficients - target
+        weights = 1 / np.sqrt(np.maximum(np.abs(errors), ROBUST_ERROR))
+    return coefficients
+
+
+def held_out(table: Table) -> np.ndarray:
+    """Relative errors of every row by a fit that has not seen its model."""
+    models = np.unique(table.models)
+    fold_of = dict(zip(models, np.random.default_rng(0).permutation(len(models)) % FOLDS, strict=True))
+    folds = np.array([fold_of[model] for model in table.models])
+    predicted = np.zeros(len(table.device))
+    for fold in range(FOLDS):
+        predicted[folds == fold] = predict(table, fit(table, folds != fold))[folds == fold]
+    return predicted / table.device - 1
+
+
+def summary(errors: np.ndarray) -> str:
+    """Median and 95th percentile of absolute errors, and bias."""
+    absolute = np.abs(errors) * 100
+    return (
+        f"{len(errors)} runs, held-out models: median {np.median(absolute):.1f} %,"
+        f" 95th percentile {np.quantile(absolute, 0.95):.1f} %, bias {np.median(errors) * 100:+.1f} %"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("traces", type=Path)
+    parser.add_argument("--write", action="store_true", help="write profiles/calibration/memory.toml")
+    options = parser.parse_args()
+    profiles = {
+        path.stem: msgspec.json.decode(path.read_bytes(), type=ModelProfile)
+        for path in sorted(options.traces.glob("*.json"))
+    }
+    for optimizer in (Optimizer.SGD, Optimizer.SGD_MOMENTUM, Optimizer.ADAM):
+        table = build_table(options.runs, profiles, optimizer)
+        print(f"{optimizer.value:13} {summary(held_out(table))}")
+    table = build_table(options.runs, profiles, Optimizer.SGD_MOMENTUM)
+    errors, coefficients = held_out(table), fit(table, np.ones(len(table.device), dtype=bool))
+    print("sgd-momentum is kept:", len(np.unique(table.models)), "models")
+    for name, value in zip(TERMS, coefficients, strict=True):
+        print(f"  {name:18} {value:9.3f}")
+    context = coefficients[0]
+    predicted = (1 + errors) * table.device
+    # The interval is of the pool: the context is taken off both sides.
+    ratio = (table.device - context) / np.maximum(predicted - context, 1.0)
+    bounds: dict[str, tuple[float, float]] = {}
+    covered, widths = np.zeros(len(ratio), dtype=bool), np.zeros(len(ratio))
+    for name, rows in (("dense", ~table.erratic), ("grouped", table.erratic)):
+        low, high = (float(np.quantile(ratio[rows], share)) for share in (TAIL, 1 - TAIL))
+        bounds[name] = (low, high)
+        covered[rows] = (low <= ratio[rows]) & (ratio[rows] <= high)
+        widths[rows] = (high - low) / 2 * (predicted[rows] - context) / predicted[rows]
+        print(f"  {name:8} interval x{low:.3f} to x{high:.3f}; {summary(errors[rows])}")
+    print(f"covered {covered.mean():.1%}, median half width {np.median(widths):.1%}")
+    worst = sorted({(float(np.abs(errors[table.models == m]).max()), m) for m in np.unique(table.models)}, reverse=True)
+    print("worst:", ", ".join(f"{model} {error:.0%}" for error, model in worst[:25]))
+    if options.write:
+        replayed = table.slack / np.maximum(table.terms[:, 1], 1.0)
+        write_memory_toml(
+            FittedMemory(
+                context_bytes=float(coefficients[0]) * MIB_BYTES,
+                slack_live_ratio=float(coefficients[1]),
+                slack_weights_ratio=float(coefficients[2]),
+                dense=float(coefficients[3]),
+                grouped=float(coefficients[4]),
+                other=float(coefficients[5]),
+                slack_untraced_ratio=float(np.median(replayed)),
+                bounds=bounds["dense"],
+                bounds_grouped=bounds["grouped"],
+                runs=len(errors),
+                residual=summary(errors),
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()
