@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from canitrain.core.report import BatchRow, Report, Status
 from canitrain.render.figures import gib, images_per_s
-from canitrain.render.lines import STATUS_TONE, Line, Span, Tone
+from canitrain.render.headline import recommendation_line
+from canitrain.render.lines import STATUS_TONE, Line, Span, Tone, labelled
 from canitrain.render.words import STATUS
 
 LABEL_COLUMNS, CELL_COLUMNS = 11, 8
@@ -33,7 +34,8 @@ def batch_lines(report: Report, width: int) -> list[Line]:
         _line("images/s", [images_per_s(row.images_per_s) for row in rows]),
     ]
     verdicts = tuple(Span(_cell(_chosen(report, row, STATUS[row.status].lower())), _tone(row.status)) for row in rows)
-    return [*lines, (Span("verdict".ljust(LABEL_COLUMNS), Tone.QUIET), *verdicts)]
+    advised = labelled("", recommendation_line(report), columns=width, indent=LABEL_COLUMNS)
+    return [*lines, (Span("verdict".ljust(LABEL_COLUMNS), Tone.QUIET), *verdicts), *advised]
 
 
 def _line(label: str, cells: list[str], tone: Tone = Tone.PLAIN) -> Line:

@@ -82,6 +82,16 @@ def run_line(report: Report) -> str:
     return ", ".join(parts)
 
 
+def recommendation_line(report: Report) -> str:
+    """Which batch to use, and what keeps it from being larger."""
+    chosen = report.recommendation
+    if chosen.batch_size is None:
+        return f"no batch is recommended: {chosen.batch_reason}"
+    steps = chosen.accumulation_steps
+    accumulated = f" with {steps} accumulation steps" if steps > 1 else ""
+    return f"batch {chosen.batch_size}{accumulated} is recommended: {chosen.batch_reason}"
+
+
 def machine_line(report: Report) -> str:
     """Processor, cores, RAM, disk and GPUs of the machine, each ``unknown`` where it could not be read."""
     machine = report.hardware

@@ -53,6 +53,7 @@ def _asked(report: Report) -> str:
     rows = {
         "Machine": headline.machine_line(report),
         "Run": headline.run_line(report),
+        "Batch": headline.recommendation_line(report),
         "Defaults": headline.defaults_line(report),
     }
     items = "".join(f"<dt>{label}</dt><dd>{escape(text)}</dd>" for label, text in rows.items())

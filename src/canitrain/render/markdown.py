@@ -18,6 +18,7 @@ def render_markdown(report: Report, *, explain: bool = False) -> str:
     asked = [
         f"- Machine: {escape(headline.machine_line(report))}",
         f"- Run: {escape(headline.run_line(report))}",
+        f"- Batch: {escape(headline.recommendation_line(report))}",
         f"- Defaults: {escape(headline.defaults_line(report))}",
     ]
     sections += ["\n".join(others), "\n".join(asked)]
