@@ -102,7 +102,7 @@ def _commands_to_load(arguments: Sequence[str]) -> tuple[str, ...]:
 
 def _examples(lines: Iterable[str]) -> str | None:
     """An epilog with one line an example (typer keeps only blank lines)."""
-    listed = "\n\n".join(lines)
+    listed = "\n\n".join(line.replace("[", "\\[") for line in lines)  # no markup in examples
     return f"Examples:\n\n{listed}" if listed else None
 
 

@@ -12,9 +12,9 @@ from canitrain.core.units import format_bytes
 
 LARGEST_BATCH = 1024
 """Images a GPU and step; no detector's recipe goes near it."""
-AS_FAST_RATIO = 0.98
+AS_FAST_RATIO = 0.95
 """Share of the best throughput that counts as just as fast. A judgement of ours: beyond the recipe's effective batch
-the learning rate must change, which 2 % do not pay for."""
+the learning rate must change, which 5 % do not pay for."""
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
         effective = question.recipe.effective_batch_size
         return Choice(
             candidate=chosen,
-            reason=f"larger ones fit but are no faster, and would leave the recipe's effective batch of {effective}",
+            reason=f"larger ones fit but are hardly faster, and would leave the recipe's effective batch of {effective}",
         )
     capped = chosen.batch_size >= dataset_limit(question)
     reason = f"the dataset has {question.dataset.images:,} images" if capped else _memory_reason(chosen)
