@@ -6,9 +6,9 @@ import re
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Driver, Gpu
-from canitrain.probe.drm import NVIDIA
 from canitrain.probe.host import Host, derive, positive
 from canitrain.probe.nvidia_notes import card_notes, card_processes
+from canitrain.probe.nvidia_trace import trace_of_a_card
 
 CORES_PER_SM = {
     "3.0": 192, "3.5": 192, "3.7": 192, "5.0": 128, "5.2": 128, "5.3": 128, "6.0": 64, "6.1": 128, "6.2": 128,
@@ -20,9 +20,6 @@ PCIE_BYTES_PER_S_PER_LANE = {1: 250e6, 2: 500e6, 3: 984.6e6, 4: 1969.2e6, 5: 393
 """One direction, after line coding, by generation. Source: PCI Express Base Specification."""
 MHZ = 1e6
 MOST_DEVICES = 256
-PCI = "/sys/bus/pci/devices"
-DISPLAY = 0x03
-"""PCI class of display controllers. Source: PCI Code and ID Assignment Specification."""
 FIRST_MIG_MAJOR = 8
 """Ampere's compute capability. Source: NVIDIA MIG user guide, "Supported GPUs"."""
 CLOCK_SM, CLOCK_MEMORY = 1, 2
@@ -39,73 +36,45 @@ class Nvidia:
 
 
 def read_nvidia(host: Host) -> Nvidia:
-    """The driver and every card. ``Known(())`` only where nothing of NVIDIA's is in the machine."""
+    """The driver and every card. ``Known(())`` only where nothing of NVIDIA's is there; NVML is then not loaded."""
+    trace = trace_of_a_card(host)
+    if isinstance(trace, Known):
+        no_driver = Unknown(reason=f"no NVIDIA card ({trace.source})")
+        return Nvidia(Driver(version=no_driver, cuda_version=no_driver), Known(value=(), source=trace.source))
     start = host.nvml("nvmlInit", type(None))
     if isinstance(start, Unknown):
-        return Nvidia(Driver(version=start, cuda_version=start), _without_nvml(host, start))
+        return Nvidia(Driver(version=start, cuda_version=start), _without_nvml(host, trace, start))
     driver = Driver(
         version=derive(host.nvml("nvmlSystemGetDriverVersion", str), _filled),
         cuda_version=derive(host.nvml("nvmlSystemGetCudaDriverVersion_v2", int), _cuda_version),
     )
+    return Nvidia(driver, _cards(host))
+
+
+def _cards(host: Host) -> Known[tuple[Gpu, ...]] | Unknown:
+    """Every card; unknown where one of them cannot be asked, for nobody says which one a job would get."""
     count = derive(host.nvml("nvmlDeviceGetCount", int), _small)
     if isinstance(count, Unknown):
-        return Nvidia(driver, count)
+        return count
     gpus: list[Gpu] = []
     for number in range(count.value):
         handle = host.nvml("nvmlDeviceGetHandleByIndex", object, number)
         if isinstance(handle, Unknown):
-            return Nvidia(driver, Unknown(reason=f"card {number} of {count.value} does not answer ({handle.reason})"))
+            return Unknown(reason=f"card {number} of {count.value} does not answer ({handle.reason})")
         cards = _card(host, handle.value, len(gpus))
         if isinstance(cards, Unknown):
-            return Nvidia(driver, cards)
+            return cards
         gpus += cards
-    return Nvidia(driver, Known(value=tuple(gpus), source="NVML"))
+    return Known(value=tuple(gpus), source="NVML")
 
 
-def _without_nvml(host: Host, start: Unknown) -> Known[tuple[Gpu, ...]] | Unknown:
-    """No NVML: certainly no card only where neither the driver nor the PCI bus shows one."""
+def _without_nvml(host: Host, trace: Unknown, start: Unknown) -> Known[tuple[Gpu, ...]] | Unknown:
+    """Why the cards are unknown; elsewhere than on Linux, no driver library means no card."""
     if host.system == "Linux":
-        trace = _trace_of_a_card(host)
-        if isinstance(trace, Known):
-            return Known(value=(), source=trace.source)
         return Unknown(reason=f"{trace.reason} ({start.reason})")
     if "not found" in start.reason.lower() or "not installed" in start.reason:
         return Known(value=(), source="no NVIDIA driver library")
     return start
-
-
-def _trace_of_a_card(host: Host) -> Known[None] | Unknown:
-    """Nothing (known) where Linux shows nothing of NVIDIA's, else what it shows or what could not be looked at."""
-    driver = _trace_of_a_driver(host)
-    if driver is not None:
-        return Unknown(reason=driver)
-    devices = host.names(PCI)
-    if isinstance(devices, Unknown):
-        return Known(value=None, source="no PCI bus") if devices.reason.endswith("not there") else devices
-    for name in devices.value:
-        vendor = derive(host.read(f"{PCI}/{name}/vendor"), lambda text: int(text, 16))
-        kind = derive(host.read(f"{PCI}/{name}/class"), lambda text: int(text, 16) >> 16)
-        if isinstance(vendor, Unknown):
-            return vendor
-        if vendor.value == NVIDIA and (isinstance(kind, Unknown) or kind.value == DISPLAY):
-            return Unknown(reason="an NVIDIA card is on the PCI bus but has no working driver")
-    return Known(value=None, source=PCI)
-
-
-def _trace_of_a_driver(host: Host) -> str | None:
-    """What shows that an NVIDIA driver is there, or ``None``."""
-    if any(isinstance(host.names(folder), Known) for folder in ("/proc/driver/nvidia", "/sys/module/nvidia")):
-        return "the NVIDIA driver is loaded but does not answer"
-    nodes = host.names("/dev")
-    if isinstance(nodes, Unknown):
-        return None
-    if any(re.fullmatch(r"nvidia\d+|nvhost-gpu", name) for name in nodes.value):
-        return "/dev has an NVIDIA card but its driver does not answer"
-    if "dxg" in nodes.value:  # WSL2's door to Windows' cards of any vendor
-        libraries = host.names("/usr/lib/wsl/lib")
-        if isinstance(libraries, Unknown) or any("nvidia" in name for name in libraries.value):
-            return "WSL2 has a card whose driver does not answer"
-    return None
 
 
 def _card(host: Host, handle: object, index: int) -> list[Gpu] | Unknown:
