@@ -97,3 +97,12 @@ def test_output_says_on_stderr_where_the_report_is(tmp_path: os.PathLike[str]) -
 
     assert finished.stdout == ""
     assert finished.stderr == f"go: the report is in {target}\n"
+
+
+def test_check_works_where_torch_and_nvml_cannot_be_imported() -> None:
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('torch', 'pynvml', 'cpuinfo', 'numpy')))"
+    script = f"{blocked}; from canitrain.cli.app import run; sys.exit(run({[*CHECK[2:]]!r}))"
+    finished = python("-c", script)
+
+    assert finished.returncode in (0, 1, 3), finished.stderr
+    assert finished.stdout.split()[0] in ("GO", "TIGHT", "NO-GO", "UNKNOWN")

@@ -1,0 +1,155 @@
+"""Options of ``check`` do what their help says."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Terminal
+
+
+def png(width: int, height: int) -> bytes:
+    """A grey image, written by hand (PNG 1.2, section 3)."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = (b"\0" + b"\x80" * width) * height
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def report(terminal: Terminal, *options: str, **where: str) -> dict[str, Any]:
+    finished = terminal.check("--json", *options, **where)
+    assert finished.err == ""
+    return json.loads(finished.out)
+
+
+def device_bytes(document: dict[str, Any]) -> float:
+    return document["memory"]["gpu"]["device_bytes"]["expected"]
+
+
+def test_data_counts_the_images_of_a_folder(terminal: Terminal, tmp_path: Path) -> None:
+    for index in range(12):
+        (tmp_path / f"{index}.png").write_bytes(png(64, 48))
+    finished = terminal("check", "--model", "yolov5s", "--data", str(tmp_path), "--json")
+    dataset = json.loads(finished.out)["dataset"]
+
+    assert finished.code in (0, 1, 3)
+    assert dataset["images"] == 12
+    assert dataset["image_pixels"] == 64 * 48
+
+
+def test_data_without_an_image_is_refused(terminal: Terminal, tmp_path: Path) -> None:
+    finished = terminal("check", "--model", "yolov5s", "--data", str(tmp_path))
+
+    assert finished.code == 2
+    assert len(finished.err.splitlines()) == 2
+
+
+def test_images_scale_the_validation_images(terminal: Terminal) -> None:
+    dataset = report(terminal)["dataset"]
+
+    # COCO: 5,000 beside 118,287; 20,000 * 5,000 / 118,287 = 845
+    assert (dataset["images"], dataset["validation_images"]) == (20000, 845)
+
+
+def test_described_gpu_replaces_the_machines(terminal: Terminal) -> None:
+    document = report(terminal, "--gpu", "2x A100 80GB", host="cpu-only-laptop")
+
+    assert document["device"].startswith("2x ")
+    assert document["recipe"]["gpus"] == 2
+    assert document["hardware"]["origin"] == "described"
+
+
+def test_described_cores_ram_and_storage(terminal: Terminal) -> None:
+    machine = report(terminal, "--cpu-cores", "3", "--ram", "7GiB", "--storage", "hdd")["hardware"]
+
+    assert machine["cpu"]["usable_cores"]["value"] == 3
+    assert machine["ram"]["usable_bytes"]["value"] == 7 * 2**30
+    assert machine["storage"]["kind"]["value"] == "hdd"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--precision", "amp"), ("--freeze", "backbone"), ("--checkpointing",), ("--image-size", "320")],
+)
+def test_options_that_save_memory(terminal: Terminal, options: tuple[str, ...]) -> None:
+    plain = ("--batch-size", "8", "--precision", "fp32")
+    before = report(terminal, *plain, model="yolov5s")
+    after = report(terminal, *plain, *options, model="yolov5s")
+
+    assert device_bytes(after) < device_bytes(before)
+
+
+def test_multi_scale_and_adam_take_more_memory(terminal: Terminal) -> None:
+    plain = ("--batch-size", "4")
+    before = device_bytes(report(terminal, *plain, model="yolov5s"))
+
+    assert device_bytes(report(terminal, *plain, "--multi-scale", model="yolov5s")) > before
+    assert device_bytes(report(terminal, *plain, "--optimizer", "adam", model="yolov5s")) > before
+
+
+def test_more_epochs_take_longer_and_cost_more(terminal: Terminal) -> None:
+    once = report(terminal, "--epochs", "1", "--price-per-hour", "2")["time"]
+    thrice = report(terminal, "--epochs", "3", "--price-per-hour", "2")["time"]
+
+    assert thrice["total_s"]["expected"] > 2 * once["total_s"]["expected"]
+    assert once["cost"] == pytest.approx(once["total_s"]["expected"] / 3600 * 2)
+
+
+def test_assume_idle_counts_on_the_whole_card(terminal: Terminal) -> None:
+    busy = report(terminal, host="rtx3060-occupied")["memory"]["gpu"]["budget_bytes"]
+    idle = report(terminal, "--assume-idle", host="rtx3060-occupied")["memory"]["gpu"]["budget_bytes"]
+
+    assert (busy, idle) == (4.5 * 2**30, 12 * 2**30)
+
+
+def test_device_cpu_trains_on_the_processor_of_a_machine_with_a_gpu(terminal: Terminal) -> None:
+    document = report(terminal, "--device", "cpu")
+
+    assert document["memory"]["gpu"] is None
+    assert document["time"]["bottleneck"] == "cpu-compute"
+
+
+def test_amp_is_off_on_a_cpu_unless_asked_for(terminal: Terminal) -> None:
+    assert report(terminal, model="yolov5s")["recipe"]["precision"] == "amp"
+    assert report(terminal, "--device", "cpu", model="yolov5s")["recipe"]["precision"] == "fp32"
+    assert "AMP" in " ".join(report(terminal, "--device", "cpu", "--precision", "amp", model="yolov5s")["warnings"])
+
+
+def test_a_slow_disk_and_few_cores_are_named_as_bottleneck(terminal: Terminal) -> None:
+    slow = report(terminal, "--storage", "hdd", "--cpu-cores", "2", "--ram", "8GiB", "--workers", "2", model="yolov5s")
+    fast = report(terminal, "--storage", "nvme", "--cpu-cores", "16", "--workers", "16", model="yolov5s")
+
+    assert slow["time"]["bottleneck"] in ("decode", "storage")
+    assert fast["time"]["bottleneck"].startswith("gpu")
+
+
+def test_given_options_are_named_and_the_rest_is_the_librarys(terminal: Terminal) -> None:
+    recipe = report(terminal, "--epochs", "5", "--workers", "1")["recipe"]
+
+    assert set(recipe["given"]) == {"epochs", "workers"}
+    assert recipe["optimizer"] == "sgd-momentum"
+
+
+@pytest.mark.parametrize("format_", ["markdown", "html", "github", "json", "text"])
+def test_output_writes_what_stdout_would_have_shown(terminal: Terminal, tmp_path: Path, format_: str) -> None:
+    shown = terminal.check("--format", format_).out
+    target = tmp_path / "report"
+    finished = terminal.check("--format", format_, "--output", str(target))
+
+    assert target.read_text(encoding="utf-8") == shown
+    assert finished.out == ""
+
+
+def test_explain_adds_the_timeline(terminal: Terminal) -> None:
+    shown = terminal.check("--explain").out
+
+    assert shown.startswith(terminal.check().out)
+    assert "Live memory by stage" in shown
+    assert "backward" in shown
