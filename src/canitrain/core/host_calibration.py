@@ -46,6 +46,14 @@ class LoaderCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Where the probe could not tell."""
 
 
+class StepMemory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """RAM of a training step on the CPU / its live tensors, which the C allocator and oneDNN's scratch space add to."""
+
+    ratio: Coefficient
+    low_ratio: Coefficient
+    high_ratio: Coefficient
+
+
 class ProcessMemory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """RAM of the processes of a training job."""
 
@@ -66,9 +74,11 @@ class ProcessMemory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     pinned_batches: Coefficient
     """Page-locked batches on their way to the GPU."""
     low_ratio: Coefficient
-    """Least plausible total / expected."""
+    """Least plausible RAM of processes, labels and batches / expected."""
     high_ratio: Coefficient
-    """Greatest plausible total / expected, besides what is modelled."""
+    """Greatest plausible RAM of processes, labels and batches / expected."""
+    cpu_step: StepMemory
+    """A step that runs on the CPU."""
 
 
 class DiskCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

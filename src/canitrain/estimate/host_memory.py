@@ -10,7 +10,7 @@ from canitrain.core.fact import value_or_none
 from canitrain.core.hardware import Hardware, Software
 from canitrain.core.host_calibration import HostCalibration
 from canitrain.core.interval import Interval
-from canitrain.core.profile import ModelProfile, SizeRule
+from canitrain.core.profile import ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import CacheMode, Recipe
 from canitrain.core.report import HostMemory
 from canitrain.estimate.feed import decoded_image_bytes, training_processes
@@ -59,6 +59,8 @@ def host_memory(  # noqa: PLR0917 - the nouns of a run, in the order of every es
     batch_bytes = batch_size * _sample_bytes(profile, recipe, dataset)
     prefetched_bytes = workers * memory.prefetched_batches.value * batch_bytes
     cached_bytes = decoded_image_bytes(profile, recipe, dataset) * (dataset.images + dataset.validation_images)
+    step = memory.cpu_step
+    step_bytes = _step_bytes(profile, recipe, dataset, batch_size) if on_cpu else 0.0
     parts = {
         "main": processes * memory.main_bytes.value,
         "cuda": 0.0 if on_cpu else processes * memory.cuda_bytes.value,
@@ -69,16 +71,16 @@ def host_memory(  # noqa: PLR0917 - the nouns of a run, in the order of every es
         "prefetch": prefetched_bytes,
         "pinned": 0.0 if on_cpu else processes * memory.pinned_batches.value * batch_bytes,
         "cache": processes * cached_bytes if recipe.cache is CacheMode.RAM else 0.0,
-        "training": _step_bytes(profile, recipe, dataset, batch_size) if on_cpu else 0.0,
+        "training": step_bytes * step.ratio.value,
     }
-    # The cache is arithmetic; only the rest is as uncertain as processes are.
+    # The cache is arithmetic, the step was measured; only the rest is as uncertain as processes are.
     expected_bytes = sum(parts.values())
-    rest_bytes = expected_bytes - parts["cache"]
+    rest_bytes = expected_bytes - parts["cache"] - parts["training"]
     return HostMemory(
         ram_bytes=Interval(
-            low=parts["cache"] + rest_bytes * memory.low_ratio.value,
+            low=parts["cache"] + step_bytes * step.low_ratio.value + rest_bytes * memory.low_ratio.value,
             expected=expected_bytes,
-            high=parts["cache"] + rest_bytes * memory.high_ratio.value,
+            high=parts["cache"] + step_bytes * step.high_ratio.value + rest_bytes * memory.high_ratio.value,
         ),
         ram_budget_bytes=value_or_none(hardware.ram.usable_bytes),
         shm_bytes=Interval(
@@ -118,9 +120,12 @@ def _largest_sample_ratio(profile: ModelProfile) -> float:
 
 
 def _step_bytes(profile: ModelProfile, recipe: Recipe, dataset: Dataset, batch_size: int) -> float:
-    """Weights, gradients, optimizer state and the highest moment of the step, all in RAM."""
+    """Weights, gradients, optimizer state and the highest moment of the step, all in RAM.
+
+    A CPU trains in fp32 whatever the recipe's precision.
+    """
     state = persistent(profile, recipe)
-    trace = profile.traces.get(recipe.precision) or next(iter(profile.traces.values()))
+    trace = profile.traces.get(Precision.FP32) or next(iter(profile.traces.values()))
     shape = memory_shape(profile, recipe, dataset, batch_size)
     step_bytes = max(
         peak.live_bytes.at(shape) + (0 if state.gradients_held else peak.gradient_bytes) for peak in trace.peaks
