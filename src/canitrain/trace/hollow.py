@@ -38,7 +38,8 @@ def _blank(shape: Sequence[int], like: torch.Tensor, dtype: torch.dtype | None =
     return _zeros(math.prod(shape), dtype).view(shape)
 
 
-def _blank_like(like: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+def blank_like(like: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Zeros of the shape and layout of ``like``; on its device."""
     blank = torch.empty_like(like, dtype=dtype, device="meta")
     return blank if like.device.type == "meta" else _from_meta(blank)
 
@@ -79,8 +80,8 @@ def _channels_last(*tensors: torch.Tensor) -> bool:
 def _convolution_backward(args: Args) -> tuple[torch.Tensor | None, ...]:
     grad, inputs, weight, bias_sizes, mask = args[0], args[1], args[2], args[3], args[10]
     return (
-        _blank_like(inputs) if mask[0] else None,
-        _blank_like(weight) if mask[1] else None,
+        blank_like(inputs) if mask[0] else None,
+        blank_like(weight) if mask[1] else None,
         _blank(bias_sizes or (grad.shape[1],), grad, weight.dtype) if mask[2] else None,
     )
 
@@ -89,7 +90,7 @@ def _batch_norm(args: Args) -> tuple[torch.Tensor, ...]:
     inputs, weight, training = args[0], args[1], args[5]
     kept = (inputs.shape[1],) if training else (0,)
     statistics = weight.dtype if weight is not None else torch.float32
-    return _blank_like(inputs), _blank(kept, inputs, statistics), _blank(kept, inputs, statistics)
+    return blank_like(inputs), _blank(kept, inputs, statistics), _blank(kept, inputs, statistics)
 
 
 def _batch_norm_backward(args: Args) -> tuple[torch.Tensor | None, ...]:
@@ -97,7 +98,7 @@ def _batch_norm_backward(args: Args) -> tuple[torch.Tensor | None, ...]:
     statistics = weight.dtype if weight is not None else torch.float32
     channels = (inputs.shape[1],)
     return (
-        _blank_like(inputs) if mask[0] else None,
+        blank_like(inputs) if mask[0] else None,
         _blank(channels, inputs, statistics) if mask[1] else None,
         _blank(channels, inputs, statistics) if mask[2] else None,
     )
@@ -120,20 +121,20 @@ def _layer_norm_backward(args: Args) -> tuple[torch.Tensor | None, ...]:
 
 def _group_norm(args: Args) -> tuple[torch.Tensor, ...]:
     inputs, batch, groups = args[0], args[3], args[6]
-    return _blank_like(inputs), _blank((batch, groups), inputs), _blank((batch, groups), inputs)
+    return blank_like(inputs), _blank((batch, groups), inputs), _blank((batch, groups), inputs)
 
 
 def _group_norm_backward(args: Args) -> tuple[torch.Tensor | None, ...]:
     inputs, channels, mask = args[1], args[6], args[9]
     return (
-        _blank_like(inputs) if mask[0] else None,
+        blank_like(inputs) if mask[0] else None,
         _blank((channels,), inputs) if mask[1] else None,
         _blank((channels,), inputs) if mask[2] else None,
     )
 
 
 def _native_dropout(args: Args) -> tuple[torch.Tensor, torch.Tensor]:
-    return _blank_like(args[0]), _blank_like(args[0], torch.bool)
+    return blank_like(args[0]), blank_like(args[0], torch.bool)
 
 
 def _half_to_float(args: Args) -> torch.Tensor:

@@ -13,8 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from canitrain.core.profile import Phase, WorkKind
 from canitrain.core.units import ALLOCATOR_ROUND_BYTES
 from canitrain.trace.convolution_call import ConvolutionCall, backward_call, forward_call
-from canitrain.trace.hollow import by_shape, is_feature_map, run_hollow
+from canitrain.trace.hollow import blank_like, by_shape, is_feature_map, run_hollow
 from canitrain.trace.inplace import as_without_mode
+from canitrain.trace.pointwise import look_alike
 from canitrain.trace.stages import StageTracker
 from canitrain.trace.work import Operator, operator_facts
 
@@ -110,10 +111,13 @@ class StepRecorder(TorchDispatchMode):  # type: ignore[misc] # torch is Any wher
         on_meta = first is not None and first.device.type == "meta"
         if shape_function is not None and not kwargs and func._overloadname == "default":  # noqa: SLF001
             return shape_function(args)
+        hollow = not facts.reads_values and (on_meta or any(map(is_feature_map, _tensors(args))))
+        if hollow and (pattern := look_alike(facts.name, args, kwargs)) is not None:
+            return pattern if facts.name.endswith("_") else blank_like(pattern)
         if on_meta or first is None:
             return func(*args, **kwargs)
         attempts = [func, functools.partial(run_hollow, func)]
-        if any(map(is_feature_map, _tensors(args))) and not facts.reads_values:
+        if hollow:
             attempts.reverse()
         try:
             return attempts[0](*args, **kwargs)
