@@ -7,7 +7,7 @@ from canitrain.core.units import format_bytes
 from canitrain.render.figures import bar, parts_that_add_up
 from canitrain.render.lines import Line, Span, Tone
 
-STAGE_COLUMNS, BYTES_COLUMNS = 24, 10
+PHASE_COLUMNS, STAGE_COLUMNS, BYTES_COLUMNS = 9, 32, 10
 
 
 def timeline_lines(report: Report, width: int) -> list[Line]:
@@ -20,8 +20,8 @@ def timeline_lines(report: Report, width: int) -> list[Line]:
             if size_bytes > 0:
                 lines.append(_bar_line(name, size_bytes, gpu.device_bytes.expected, width))
         lines.append(_bar_line("= what nvidia-smi shows", gpu.device_bytes.expected, gpu.device_bytes.expected, width))
-    moments = [(f"forward  {row.stage}", row.forward_peak_bytes) for row in report.explain]
-    moments += [(f"backward {row.stage}", row.backward_peak_bytes) for row in reversed(report.explain)]
+    moments = [(_moment("forward", row.stage), row.forward_peak_bytes) for row in report.explain]
+    moments += [(_moment("backward", row.stage), row.backward_peak_bytes) for row in reversed(report.explain)]
     known = [(name, peak_bytes) for name, peak_bytes in moments if peak_bytes is not None]
     if known:
         highest_bytes = max(peak_bytes for _, peak_bytes in known)
@@ -30,12 +30,18 @@ def timeline_lines(report: Report, width: int) -> list[Line]:
     return lines
 
 
+def _moment(phase: str, stage: str) -> str:
+    """``backward model.24``; of a long name the end, which tells stages apart."""
+    most = STAGE_COLUMNS - PHASE_COLUMNS - 1
+    shown = stage if len(stage) <= most else f"~{stage[1 - most :]}"
+    return f"{phase.ljust(PHASE_COLUMNS)}{shown}"
+
+
 def _bar_line(name: str, size_bytes: float, most_bytes: float, width: int) -> Line:
     cells = width - STAGE_COLUMNS - BYTES_COLUMNS - len("[] ") - 1
-    label = name if len(name) < STAGE_COLUMNS else f"{name[: STAGE_COLUMNS - 2]}~"
     tone = Tone.CAUTION if size_bytes >= most_bytes else Tone.PLAIN
     return (
-        Span(label.ljust(STAGE_COLUMNS), Tone.QUIET),
+        Span(name.ljust(STAGE_COLUMNS), Tone.QUIET),
         Span(format_bytes(size_bytes).rjust(BYTES_COLUMNS)),
         Span(f"  {bar(size_bytes, most_bytes, cells)}", tone),
     )

@@ -77,7 +77,7 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
         effective = question.recipe.effective_batch_size
         return Choice(
             candidate=chosen,
-            reason=f"larger ones fit but are hardly faster, and would leave the recipe's effective batch of {effective}",
+            reason=f"larger ones fit, are hardly faster, and would leave the recipe's effective batch of {effective}",
         )
     capped = chosen.batch_size >= dataset_limit(question)
     reason = f"the dataset has {question.dataset.images:,} images" if capped else _memory_reason(chosen)
@@ -92,7 +92,7 @@ def accumulation_steps(question: Question, batch_size: int) -> int:
 def _squeezed(candidates: Sequence[Candidate]) -> Choice:
     for candidate in candidates:
         if candidate.status is Status.TIGHT:
-            return Choice(candidate=candidate, reason="the smallest batch fits only just")
+            return Choice(candidate=candidate, reason="no batch surely fits, and the smallest needs least")
     unknown = any(candidate.status is Status.UNKNOWN for candidate in candidates)
     return Choice(candidate=None, reason="how much memory is free is unknown" if unknown else "no batch fits")
 

@@ -61,9 +61,11 @@ def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOptio
     # From the top: most cards hold the recipe's batch, and one estimate a card is soon done.
     for batch_size in reversed(tuple(batch_steps(limit, limit))):
         plan = replan(alone, estimate, batch_size)
-        gpu = plan.run.memory.gpu
-        assert gpu is not None
-        if plan.verdict.status in (Status.GO, Status.TIGHT):
+        (candidate,) = plan.candidates
+        surely_fits = candidate.status is Status.GO or batch_size == 1
+        if surely_fits and plan.verdict.status in (Status.GO, Status.TIGHT):
+            gpu = plan.run.memory.gpu
+            assert gpu is not None
             return CardOption(
                 name=card.name,
                 status=plan.verdict.status,
