@@ -35,7 +35,7 @@ def number(value: float) -> Coefficient:
 
 
 def workspace(**changes: float) -> Workspace:
-    values = {"dense": 0.0, "pointwise": 0.0, "grouped": 0.0, "weights": 0.0, **changes}
+    values = {"dense": 0.0, "grouped": 0.0, "other": 0.0, **changes}
     return Workspace(**{name: number(value) for name, value in values.items()})
 
 
@@ -49,11 +49,13 @@ def calibration(**changes: Any) -> MemoryCalibration:
         vector_workspace=workspace(),
         blas_workspace={},
         blas_workspace_default=number(0.0),
-        slack_fixed=number(0.0),
-        slack_ratio=number(0.0),
-        slack_ratio_variable=number(0.0),
+        slack_live_ratio=number(0.0),
+        slack_weights_ratio=number(0.0),
+        slack_untraced_ratio=number(0.0),
+        slack_multi_scale_ratio=number(0.0),
         checkpoint_kept_ratio=number(0.0),
         spread={level: Spread(low=number(0.9), high=number(1.1)) for level in EvidenceLevel},
+        spread_grouped={level: Spread(low=number(0.9), high=number(1.5)) for level in EvidenceLevel},
         fitted_generations=(),
         fitted_libraries=(),
     )
@@ -103,7 +105,7 @@ def trace(**changes: Any) -> Trace:
         ),
         convolutions=(
             Convolution(
-                in_channels=2,
+                in_channels=8,
                 out_channels=1,
                 kernel=(3, 3),
                 count=Polynomial(one=1.0),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import memory_cases as cases
+import msgspec
 import pytest
 
 from canitrain.core.evidence import EvidenceLevel
 from canitrain.core.gpu import Generation, Vendor
-from canitrain.core.polynomial import BatchShape
-from canitrain.core.profile import Precision, SizeRule
+from canitrain.core.polynomial import BatchShape, Polynomial
+from canitrain.core.profile import Precision
 from canitrain.core.recipe import Freeze, Optimizer, Strategy
 from canitrain.core.report import GpuMemory
 from canitrain.estimate.gpu_memory import gpu_memory
@@ -47,9 +48,29 @@ def test_a_later_moment_wins_when_its_gradients_outweigh_the_activations():
 
 
 def test_a_convolution_at_the_peak_adds_copies_of_its_input_and_output():
-    calibration = cases.calibration(matrix_workspace=cases.workspace(dense=1.5, weights=1.0))
-    # tensors: 4 bytes * (2 + 1) channels * 10 * 1000 pixels * 1.5 = 180,000; weights: 4 * 9 * 2 * 1 = 72
-    assert figures(calibration=calibration).parts["workspace"] == 180_072
+    calibration = cases.calibration(matrix_workspace=cases.workspace(dense=1.5))
+    # 4 bytes * (8 + 1) channels * 10 * 1000 pixels * 1.5
+    assert figures(calibration=calibration).parts["workspace"] == 540_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "copies"),
+    [
+        ({}, 2.0),
+        ({"groups": 4}, 3.0),
+        ({"groups": 8}, 5.0),  # depthwise
+        ({"kernel": (1, 1)}, 5.0),
+        ({"in_channels": 3}, 5.0),  # reads an image
+    ],
+)
+def test_workspace_is_by_kind_of_convolution(changes, copies):
+    trace = cases.trace()
+    convolution = msgspec.structs.replace(trace.convolutions[0], **changes)
+    profile = cases.profile(traces={Precision.FP32: cases.trace(convolutions=(convolution,))})
+    calibration = cases.calibration(matrix_workspace=cases.workspace(dense=2.0, grouped=3.0, other=5.0))
+    memory = figures(profile=profile, calibration=calibration)
+    # 4 bytes * channels * 10 * 1000 pixels * copies
+    assert memory.parts["workspace"] == 4 * (convolution.in_channels + 1) * 10_000 * copies
 
 
 @pytest.mark.parametrize(
@@ -69,21 +90,43 @@ def test_layout_copies_are_made_only_where_matrix_units_run_the_convolution(gene
 
 
 def test_device_is_reserved_plus_context_and_the_slack_is_between_allocated_and_reserved():
-    calibration = cases.calibration(slack_fixed=cases.number(1000.0), slack_ratio=cases.number(0.1))
+    calibration = cases.calibration(slack_weights_ratio=cases.number(0.5), slack_live_ratio=cases.number(0.1))
     memory = figures(calibration=calibration)
-    # slack = 1000 + 0.1 * 120,000 live bytes
-    assert memory.reserved_bytes.expected == 124_608 + 13_000
-    assert memory.device_bytes.expected == 124_608 + 13_000 + CONTEXT_BYTES
+    # slack = 0.5 * 4096 weights + 0.1 * 120,000 live bytes
+    assert memory.reserved_bytes.expected == 124_608 + 14_048
+    assert memory.device_bytes.expected == 124_608 + 14_048 + CONTEXT_BYTES
     # required: the live peak and the context, no slack
     assert memory.required_bytes.expected == 124_608 + CONTEXT_BYTES
 
 
-def test_batches_of_varying_size_keep_more_slack():
-    calibration = cases.calibration(slack_ratio_variable=cases.number(0.5))
-    varying = figures(profile=cases.profile(size_rule=SizeRule.SHORTER_SIDE), calibration=calibration)
-    assert varying.parts["slack"] == 60_000  # 0.5 * 120,000
+def test_slack_is_what_the_trace_replayed_or_a_share_where_it_has_none():
+    replayed = cases.profile(traces={Precision.FP32: cases.trace(slack_bytes=Polynomial(one=7.0, bp=3.0))})
+    calibration = cases.calibration(slack_untraced_ratio=cases.number(0.5))
+    assert figures(profile=replayed, calibration=calibration).parts["slack"] == 30_007  # 7 + 3 * 10 * 1000
+    assert figures(calibration=calibration).parts["slack"] == 60_000  # 0.5 * 120,000
+
+
+def test_multi_scale_training_keeps_more_slack():
+    calibration = cases.calibration(slack_multi_scale_ratio=cases.number(0.25))
     assert figures(calibration=calibration).parts["slack"] == 0
-    assert figures(recipe=cases.recipe(multi_scale=True), calibration=calibration).parts["slack"] == 60_000
+    assert figures(recipe=cases.recipe(multi_scale=True), calibration=calibration).parts["slack"] == 30_000
+
+
+def test_the_widest_convolution_widens_the_pool_even_away_from_the_peak():
+    narrow, wide = cases.trace().convolutions[0], cases.trace().convolutions[0]
+    wide = msgspec.structs.replace(wide, out_channels=17)
+    profile = cases.profile(traces={Precision.FP32: cases.trace(convolutions=(narrow, wide))})
+    memory = figures(profile=profile, calibration=cases.calibration(matrix_workspace=cases.workspace(dense=1.0)))
+    # at the peak 4 * 9 * 10,000 = 360,000; the wide one elsewhere 4 * 25 * 10,000 = 1,000,000
+    assert memory.parts["workspace"] == 360_000
+    assert memory.parts["slack"] == 640_000
+
+
+def test_grouped_convolutions_widen_the_upper_bound():
+    convolution = msgspec.structs.replace(cases.trace().convolutions[0], groups=8)
+    grouped = figures(profile=cases.profile(traces={Precision.FP32: cases.trace(convolutions=(convolution,))}))
+    assert grouped.reserved_bytes.high == pytest.approx(1.5 * grouped.reserved_bytes.expected)
+    assert figures().reserved_bytes.high == pytest.approx(1.1 * figures().reserved_bytes.expected)
 
 
 def test_the_optimizer_and_the_ema_copy_stay_for_the_whole_step():

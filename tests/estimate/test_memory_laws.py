@@ -47,6 +47,7 @@ peaks = st.builds(
 def profiles(draw):
     trace = cases.trace(
         convolutions=tuple(draw(st.lists(convolutions, min_size=2, max_size=4))),
+        slack_bytes=draw(polynomials),
         peaks=tuple(draw(st.lists(peaks, min_size=1, max_size=5))),
     )
     return cases.profile(
