@@ -2,9 +2,9 @@
 
     python tools/fit_time.py CALIBRATION_FOLDER TRACES_FOLDER [TRACES_FOLDER ...] [--write]
 
-CALIBRATION_FOLDER has ``timm_speed.csv`` and ``published.csv``; a TRACES_FOLDER has profiles of timm models (``canitrain
-trace timm:NAME``), one a file. Needs numpy and scipy. Folds go by model (a card of the fit, a model it has not seen), by
-card and by architecture; every printed error and every interval is of held-out rows.
+CALIBRATION_FOLDER has ``timm_speed.csv`` and ``published.csv``; a TRACES_FOLDER has profiles of timm models
+(``canitrain trace timm:NAME``), one a file. Needs numpy and scipy. Folds go by model (a card of the fit, a model that it
+has not seen), by card and by architecture; every printed error and every interval is of held-out rows.
 """
 
 from __future__ import annotations
@@ -16,22 +16,29 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from calibration_toml import write_time_toml
+from calibration_toml import read_time_toml, write_time_toml
 from scipy.optimize import least_squares
-from time_table import CELLS, LONE_PRIORS, RATES, Table
+from time_table import CELLS, LONE_PRIORS, RATES, STARTS, Table, start_of
 from timed_runs import TimedRun, published_runs, timm_runs
 
 from canitrain.catalog import find_card
-from canitrain.core.evidence import EvidenceLevel
+from canitrain.core.evidence import Coefficient, EvidenceLevel
 from canitrain.core.gpu import GpuSpec
-from canitrain.core.profile import ModelProfile
+from canitrain.core.profile import ModelProfile, WorkKind
+from canitrain.core.time_calibration import Curve, GenerationFactor, Layout, LevelWidth, Rate, TimeCalibration
 
 ERROR_SCALE = 0.1
 """Errors beyond this weigh linearly, not squared."""
 ROWS_A_CARD = 60
 """A card with more rows weighs as much as one with this many."""
-INFERENCE_MODELS = 80
+MODELS = {True: 10_000, False: 100}
+"""How many of the traced models are used of training and of inference runs, drawn by chance."""
+INFERENCE_WEIGHT = 0.5
+"""Forward passes alone say less of a training step."""
 FOLDS = 5
+FITTED = "tools/fit_time.py"
+UNSEEN_VENDOR = 1.3
+"""Assumed, not measured: what another vendor's software adds at both ends where only the datasheet speaks."""
 TAIL = 0.04
 """Share of held-out rows that may lie beyond each end of an interval."""
 
@@ -53,29 +60,49 @@ def usable_runs(folder: Path, profiles: dict[str, ModelProfile]) -> list[TimedRu
         for run in runs
         if run.model in profiles and profiles[run.model].defaults.image_size.shorter == run.image_size
     ]
-    inferred = sorted({run.model for run in traced if not run.training})
-    some = set(np.random.default_rng(0).permutation(inferred)[:INFERENCE_MODELS])
+    some = {
+        training: set(
+            np.random.default_rng(0).permutation(sorted({r.model for r in traced if r.training is training}))[:count]
+        )
+        for training, count in MODELS.items()
+    }
     once = {(r.source, r.card, r.model, r.channels_last, r.batch_size, r.precision): r for r in traced}
-    return [run for run in once.values() if run.training or run.model in some]
+    return [
+        r
+        for r in once.values()
+        if "timm" not in r.source or (r.model in some[r.training] and (r.training or r.card != "GeForce RTX 3090"))
+    ]
 
 
-def fit(table: Table, rows: np.ndarray) -> np.ndarray:
+def fit(table: Table, rows: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
     """The logarithms of all coefficients that explain the chosen rows best, close to their priors where rows say little."""
     mean, spread = table.parameters.prior()
     counts = Counter(run.card for run, chosen in zip(table.runs, rows, strict=True) if chosen)
     weights = np.array([min(1.0, ROWS_A_CARD / max(1, counts[run.card])) ** 0.5 for run in table.runs])[rows]
+    weights *= np.where(table.training[rows], 1.0, INFERENCE_WEIGHT)
+
+    last: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    def predict(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        key = logs.tobytes()
+        if key not in last:
+            last.clear()
+            last[key] = table.predict(logs)
+        return last[key]
 
     def residuals(logs: np.ndarray) -> np.ndarray:
-        scaled = np.log(table.predict(logs)[0] / table.step_s)[rows] / ERROR_SCALE
+        scaled = np.log(predict(logs)[0] / table.step_s)[rows] / ERROR_SCALE
         return np.concatenate([weights * _soft(scaled)[0], (logs - mean) / spread])
 
     def slopes(logs: np.ndarray) -> np.ndarray:
-        seconds, slope = table.predict(logs)
+        seconds, slope = predict(logs)
         scaled = np.log(seconds / table.step_s)[rows] / ERROR_SCALE
         relative = (slope / seconds[:, None])[rows] / ERROR_SCALE
         return np.vstack([(weights * _soft(scaled)[1])[:, None] * relative, np.diag(1 / spread)])
 
-    return least_squares(residuals, mean, slopes, max_nfev=60).x
+    return least_squares(
+        residuals, mean if start is None else start, slopes, max_nfev=30 if start is None else 8, x_scale=1.0
+    ).x
 
 
 def _soft(error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -85,13 +112,13 @@ def _soft(error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return value, np.where(np.abs(error) > 1e-6, np.abs(error) / root / np.maximum(np.abs(value), 1e-9), 1.0)
 
 
-def held_out(table: Table, fold_of: Callable[[TimedRun, GpuSpec], object]) -> np.ndarray:
+def held_out(table: Table, start: np.ndarray, fold_of: Callable[[TimedRun, GpuSpec], object]) -> np.ndarray:
     """Seconds of every run, predicted by a fit that saw none of its fold."""
     folds = [fold_of(run, card) for run, card in zip(table.runs, table.cards, strict=True)]
     predicted = np.zeros(len(table.runs))
     for fold in sorted(set(folds), key=str):
         inside = np.array([own == fold for own in folds])
-        predicted[inside] = table.predict(fit(table, ~inside))[0][inside]
+        predicted[inside] = table.predict(fit(table, ~inside, start))[0][inside]
     return predicted
 
 
@@ -107,9 +134,9 @@ def main() -> None:
     print(f"{len(profiles)} profiles, {len(runs)} runs: {dict(Counter(run.source for run in runs))}")
     logs = fit(table, np.ones(len(runs), dtype=bool))
     models = {name: index % FOLDS for index, name in enumerate(np.random.default_rng(1).permutation(sorted(profiles)))}
-    by_model = held_out(table, lambda run, _: models[run.model])
-    by_card = held_out(table, lambda _, card: card.name)
-    by_generation = held_out(table, lambda _, card: card.generation.value)
+    by_model = held_out(table, logs, lambda run, _: models[run.model])
+    by_card = held_out(table, logs, lambda _, card: card.name)
+    by_generation = held_out(table, logs, lambda _, card: card.generation.value)
     peak = table.at_peak_s()
     fullness = Counter(run.card for run in runs)
     many = np.array([fullness[run.card] > ROWS_A_CARD for run in runs])
@@ -127,12 +154,94 @@ def main() -> None:
         ratio = (table.step_s / predicted)[rows]
         print(f"{title:52s} {_summary(predicted, table.step_s, rows)} | at peak {_summary(peak, table.step_s, rows)}")
         if level is not None:
-            widths[level] = (np.quantile(ratio, TAIL), np.quantile(ratio, 1 - TAIL), _summary(predicted, table.step_s, rows))
+            margin = UNSEEN_VENDOR if level is EvidenceLevel.DATASHEET else 1.0
+            low, high = np.quantile(ratio, TAIL) / margin, np.quantile(ratio, 1 - TAIL) * margin
+            widths[level] = (low, high, _summary(predicted, table.step_s, rows))
     _print_cards(table, by_card)
     _print_worst(table, by_model, plain)
     _print_coefficients(table, logs)
     if options.write:
-        write_time_toml(options.write, table, logs, widths)
+        write_time_toml(options.write, fitted(read_time_toml(options.write), table, logs, widths))
+
+
+def fitted(
+    old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[EvidenceLevel, tuple[float, float, str]]
+) -> TimeCalibration:
+    """``old`` with the curves, factors and widths of this fit."""
+    values = np.exp(logs)
+    lone = dict(zip(LONE_PRIORS, map(float, values[-len(LONE_PRIORS) :]), strict=True))
+    counts = Counter(run.source for run in table.runs)
+    source = "tools/fit_time.py on " + ", ".join(f"{count} runs {name}" for name, count in sorted(counts.items()))
+    residual = widths[EvidenceLevel.CALIBRATED][2]
+    curves = [
+        Curve(
+            rate=rate,
+            kind=kind,
+            layout=layout,
+            grouped=grouped,
+            compute_ratio=float(values[index]),
+            bandwidth_ratio=float(values[len(CELLS) + index]),
+            copy_ratio=lone["copy_ratio"] if kind is WorkKind.CONV and layout is Layout.NCHW else 0.0,
+            kernel_s=lone[STARTS[start_of(rate, kind)]],
+            source=FITTED,
+        )
+        for index, (rate, layout, kind, grouped) in enumerate(CELLS)
+    ]
+    factors = []
+    for index, generation in enumerate(table.parameters.generations):
+        for place, rate in enumerate(RATES):
+            start = 2 * (len(CELLS) + index * len(RATES) + place)
+            used = any(
+                card.generation is generation and CELLS[cell][0] is rate
+                for card, cell in zip((table.cards[run] for run in table.run), table.cell, strict=True)
+            )
+            if used:
+                compute, bandwidth = map(float, values[start : start + 2])
+                factors.append(
+                    GenerationFactor(
+                        generation=generation,
+                        rate=rate,
+                        compute_factor=compute,
+                        bandwidth_factor=bandwidth,
+                        source=FITTED,
+                    )
+                )
+    training = [card for run, card in zip(table.runs, table.cards, strict=True) if run.training]
+    measured = next(row for row in old.width if row.level is EvidenceLevel.MEASURED_HERE)
+
+    def coefficient(before: Coefficient, name: str) -> Coefficient:
+        return Coefficient(value=lone[name], unit=before.unit, source=FITTED, residual=residual)
+
+    return msgspec.structs.replace(
+        old,
+        fitted_cards=tuple(sorted({card.name for card in training})),
+        fitted_generations=table.parameters.generations,
+        fitted_libraries=("timm", "torchvision"),
+        fit=f"{source}; held-out models: {residual}",
+        curve=(*curves, *(curve for curve in old.curve if curve.rate is Rate.CPU)),
+        generation=tuple(factors),
+        multiprocessor_bytes_per_cycle=coefficient(old.multiprocessor_bytes_per_cycle, "bytes_per_cycle"),
+        operand_bytes_per_cycle=coefficient(old.operand_bytes_per_cycle, "operand_bytes_per_cycle"),
+        launch=msgspec.structs.replace(
+            old.launch,
+            kernel_s=coefficient(old.launch.kernel_s, "launch_kernel_s"),
+            reference_hz=Coefficient(
+                value=3.4e9, unit="Hz", source="turbo clock of the EPYC 7742 of the launch-bound runs"
+            ),
+        ),
+        width=(
+            measured,
+            *(
+                LevelWidth(
+                    level=level,
+                    low_ratio=float(min(low, 1.0)),
+                    high_ratio=float(max(high, 1.0)),
+                    source=f"held-out rows: {text}",
+                )
+                for level, (low, high, text) in widths.items()
+            ),
+        ),
+    )
 
 
 def _summary(predicted: np.ndarray, measured: np.ndarray, rows: np.ndarray) -> str:
@@ -141,11 +250,16 @@ def _summary(predicted: np.ndarray, measured: np.ndarray, rows: np.ndarray) -> s
 
 
 def _print_cards(table: Table, predicted: np.ndarray) -> None:
-    keys = [(card.name, run.source, run.precision.value, run.channels_last) for run, card in zip(table.runs, table.cards, strict=True)]
+    keys = [
+        (card.name, run.source, run.precision.value, run.channels_last)
+        for run, card in zip(table.runs, table.cards, strict=True)
+    ]
     for key in sorted(set(keys)):
         rows = np.array([own == key for own in keys])
         error = (predicted / table.step_s - 1)[rows]
-        print(f"  {key!s:90s} n {rows.sum():3d}  median {np.median(error):+.3f}  median abs {np.median(np.abs(error)):.3f}")
+        print(
+            f"  {key!s:90s} n {rows.sum():3d}  median {np.median(error):+.3f}  median abs {np.median(np.abs(error)):.3f}"
+        )
 
 
 def _print_worst(table: Table, predicted: np.ndarray, rows: np.ndarray) -> None:
@@ -156,12 +270,18 @@ def _print_worst(table: Table, predicted: np.ndarray, rows: np.ndarray) -> None:
 
 def _print_coefficients(table: Table, logs: np.ndarray) -> None:
     values = np.exp(logs)
-    for index, (rate, layout, kind) in enumerate(CELLS):
-        print(f"  {rate.value} {layout and layout.value} {kind.value:15s} {values[index]:.2f} {values[len(CELLS) + index]:.2f}")
+    for index, (rate, layout, kind, grouped) in enumerate(CELLS):
+        print(
+            f"  {rate.value} {layout and layout.value} {kind.value:15s} {grouped} {values[index]:.2f} {values[len(CELLS) + index]:.2f}"
+        )
     start = 2 * len(CELLS)
     for index, generation in enumerate(table.parameters.generations):
         own = values[start + index * len(RATES) * 2 :][: len(RATES) * 2]
-        print("  ", generation.value, {rate.value: own[2 * i : 2 * i + 2].round(2).tolist() for i, rate in enumerate(RATES)})
+        print(
+            "  ",
+            generation.value,
+            {rate.value: own[2 * i : 2 * i + 2].round(2).tolist() for i, rate in enumerate(RATES)},
+        )
     print("  ", dict(zip(LONE_PRIORS, values[-len(LONE_PRIORS) :], strict=True)))
 
 

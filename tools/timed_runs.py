@@ -50,6 +50,8 @@ TRACED_NAMES = {
 """Names of torchvision and DeepLearningExamples to timm's model of the same layers."""
 OTHER_ATTENTION = ("vit", "xcit", "deit", "cait", "crossvit", "volo", "pit", "beit", "twins")
 """timm trained these in 2022 without fused attention, which today's timm that was traced has."""
+RECURRENT = "sequencer"
+"""An LSTM on the CPU, where models are traced, is not the fused kernel that a GPU runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,11 @@ def timm_runs(path: Path) -> Iterator[TimedRun]:
     for row in _rows(path):
         card = TIMM_CARDS.get(row["machine"])
         training = row["mode"] == "train"
-        if card is None or (training and row["model"].startswith(OTHER_ATTENTION)):
+        if (
+            card is None
+            or row["model"].startswith(RECURRENT)
+            or (training and row["model"].startswith(OTHER_ATTENTION))
+        ):
             continue
         yield TimedRun(
             model=row["model"].partition(".")[0],

@@ -41,14 +41,16 @@ class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
         max(F / (P * compute_ratio), Y / (W * bandwidth_ratio)) + Y * copy_ratio / W + K * kernel_s
 
     ``kernel_s`` makes the curve saturate: a kernel with work w reaches w / (w + w_half) of the ratio, where w_half is
-    ``P * compute_ratio * kernel_s``. A ratio above 1 is possible: FLOPs and bytes are the traced operator's, and a kernel
-    can need fewer (Winograd, fused casts) or more (batch norm reads its input twice).
+    ``P * compute_ratio * kernel_s``. A ratio above 1 is possible: FLOPs and bytes are the traced operator's, and a
+    kernel can need fewer (Winograd, fused casts) or more (batch norm reads its input twice).
     """
 
     rate: Rate
     kind: WorkKind
     layout: Layout | None = None
     """``None``: any."""
+    grouped: bool = False
+    """Of ``depthwise_conv``: convolutions with several channels a group, as in ResNeXt."""
     compute_ratio: float
     bandwidth_ratio: float
     copy_ratio: float = 0.0
@@ -179,6 +181,8 @@ class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     generation: tuple[GenerationFactor, ...]
     multiprocessor_bytes_per_cycle: Coefficient
     """Memory traffic that one multiprocessor can ask for: wide memory on few, slow multiprocessors is not filled."""
+    operand_bytes_per_cycle: Coefficient
+    """Operands that one multiprocessor can feed to its matrix units: a faster unit waits for them."""
     optimizer: tuple[OptimizerCost, ...]
     unscale_passes: Coefficient
     """AMP: passes over the gradients by the gradient scaler."""

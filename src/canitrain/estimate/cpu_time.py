@@ -25,6 +25,7 @@ def cpu_rates(cpu: Cpu, bench: Bench | None, calibration: TimeCalibration) -> De
         flops_per_s=dict.fromkeys(WorkKind, flops_per_s),
         memory_bytes_per_s=bytes_per_s,
         curves={kind: find_curve(calibration.curve, Rate.CPU, kind, Layout.NCHW) for kind in WorkKind},
+        grouped=find_curve(calibration.curve, Rate.CPU, WorkKind.DEPTHWISE_CONV, Layout.NCHW, grouped=True),
     )
 
 

@@ -18,6 +18,8 @@ NO_MATRIX_UNITS = frozenset(
 GP100 has a doubled vector rate for half precision, but cuDNN accumulates in fp32 for training and does not use it.
 """
 CONVOLUTIONS = frozenset({WorkKind.CONV, WorkKind.DEPTHWISE_CONV})
+OPERAND_BYTES = {Rate.FP32: 4, Rate.TF32: 4, Rate.FP16: 2, Rate.CPU: 4}
+"""Bytes of one number as kernels load it, by rate: two operands for two FLOPs."""
 DENSE = frozenset({WorkKind.CONV, WorkKind.GEMM})
 """Work that matrix units can take."""
 
@@ -28,6 +30,8 @@ class DeviceRates(Struct, frozen=True, kw_only=True):
     flops_per_s: dict[WorkKind, float]
     memory_bytes_per_s: float
     curves: dict[WorkKind, Curve]
+    grouped: Curve
+    """For convolutions with several channels a group."""
 
 
 def rate_of(kind: WorkKind, precision: Precision, spec: GpuSpec) -> Rate:
@@ -44,14 +48,23 @@ def gpu_rates(spec: GpuSpec, precision: Precision, calibration: TimeCalibration,
     """Peaks (dense, datasheet) and curves of a card in one precision and layout."""
     layout = Layout.NHWC if channels_last else Layout.NCHW
     rates = {kind: rate_of(kind, precision, spec) for kind in WorkKind}
-    issue_bytes_per_s = spec.multiprocessors * spec.boost_hz * calibration.multiprocessor_bytes_per_cycle.value
+
+    def curve(rate: Rate, kind: WorkKind, *, grouped: bool = False) -> Curve:
+        shared = find_curve(calibration.curve, rate, kind, layout, grouped=grouped)
+        return _adapted(shared, calibration.generation, spec.generation)
+
+    cycles_per_s = spec.multiprocessors * spec.boost_hz
+    issue_bytes_per_s = cycles_per_s * calibration.multiprocessor_bytes_per_cycle.value
+    feed_bytes_per_s = cycles_per_s * calibration.operand_bytes_per_cycle.value
+
+    def fed_flops_per_s(rate: Rate, kind: WorkKind) -> float:
+        return 1 / (1 / peak_flops_per_s(spec, kind, rate) + operand_bytes(rate, kind) / feed_bytes_per_s)
+
     return DeviceRates(
-        flops_per_s={kind: _peak_flops_per_s(spec, kind, rate) for kind, rate in rates.items()},
+        flops_per_s={kind: fed_flops_per_s(rate, kind) for kind, rate in rates.items()},
         memory_bytes_per_s=1 / (1 / spec.memory_bytes_per_s + 1 / issue_bytes_per_s),
-        curves={
-            kind: _adapted(find_curve(calibration.curve, rate, kind, layout), calibration.generation, spec.generation)
-            for kind, rate in rates.items()
-        },
+        curves={kind: curve(rate, kind) for kind, rate in rates.items()},
+        grouped=curve(rates[WorkKind.DEPTHWISE_CONV], WorkKind.DEPTHWISE_CONV, grouped=True),
     )
 
 
@@ -67,6 +80,11 @@ def _adapted(curve: Curve, factors: tuple[GenerationFactor, ...], generation: Ge
     )
 
 
+def operand_bytes(rate: Rate, kind: WorkKind) -> float:
+    """Bytes of operands a FLOP that matrix units or vector units of dense work are fed: two numbers a MAC."""
+    return OPERAND_BYTES[rate] if kind in DENSE else 0.0
+
+
 def effective_precision(precision: Precision, device: GpuSpec | Cpu) -> Precision:
     """The precision whose time a run takes: AMP gains nothing without matrix units, and a CPU trains in fp32."""
     if isinstance(device, Cpu) or device.generation in NO_MATRIX_UNITS:
@@ -74,7 +92,7 @@ def effective_precision(precision: Precision, device: GpuSpec | Cpu) -> Precisio
     return precision
 
 
-def _peak_flops_per_s(spec: GpuSpec, kind: WorkKind, rate: Rate) -> float:
+def peak_flops_per_s(spec: GpuSpec, kind: WorkKind, rate: Rate) -> float:
     """Depthwise and pointwise kernels use the vector units whatever the number format."""
     if kind not in DENSE:
         return spec.fp32_flops_per_s
@@ -87,14 +105,16 @@ def _peak_flops_per_s(spec: GpuSpec, kind: WorkKind, rate: Rate) -> float:
             return spec.fp32_flops_per_s
 
 
-def find_curve(curves: tuple[Curve, ...], rate: Rate, kind: WorkKind, layout: Layout) -> Curve:
+def find_curve(curves: tuple[Curve, ...], rate: Rate, kind: WorkKind, layout: Layout, *, grouped: bool = False) -> Curve:
     """The row for ``rate`` and ``kind``: the one of ``layout`` before one that names none.
 
     Raises:
         LookupError: the calibration has no row for this rate and kind (a test walks all of them).
     """
     fitting = [
-        curve for curve in curves if curve.rate is rate and curve.kind is kind and curve.layout in {layout, None}
+        curve
+        for curve in curves
+        if (curve.rate, curve.kind, curve.grouped) == (rate, kind, grouped) and curve.layout in {layout, None}
     ]
     if not fitting:
         raise LookupError(f"no efficiency curve for {rate.value} {kind.value} {layout.value}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 from canitrain.core.polynomial import BatchShape
@@ -28,6 +29,7 @@ def group_times(trace: Trace, shape: BatchShape, recipe: Recipe, device: DeviceR
     A frozen backbone has no backward pass. Activation checkpointing repeats the forward pass inside the backward.
     """
     groups: list[GroupTime] = []
+    device = _mixed(device, grouped_ratio(trace, shape))
     for stage in trace.stages:
         forward = [(Phase.FORWARD, kind, work) for kind, work in stage.forward.items()]
         frozen = recipe.freeze is Freeze.BACKBONE and stage.backbone
@@ -38,6 +40,37 @@ def group_times(trace: Trace, shape: BatchShape, recipe: Recipe, device: DeviceR
             for phase, kind, work in (*forward, *again, *backward)
         ]
     return tuple(groups)
+
+
+def _mixed(device: DeviceRates, grouped: float) -> DeviceRates:
+    """``device`` with the curve of a mixture: ``grouped`` of its grouped work has several channels a group."""
+    if not grouped:
+        return device
+    own, other = device.curves[WorkKind.DEPTHWISE_CONV], device.grouped
+    mixture = msgspec.structs.replace(
+        own,
+        compute_ratio=1 / (grouped / other.compute_ratio + (1 - grouped) / own.compute_ratio),
+        bandwidth_ratio=1 / (grouped / other.bandwidth_ratio + (1 - grouped) / own.bandwidth_ratio),
+        kernel_s=grouped * other.kernel_s + (1 - grouped) * own.kernel_s,
+        copy_ratio=grouped * other.copy_ratio + (1 - grouped) * own.copy_ratio,
+    )
+    return msgspec.structs.replace(device, curves=device.curves | {WorkKind.DEPTHWISE_CONV: mixture})
+
+
+def grouped_ratio(trace: Trace, shape: BatchShape) -> float:
+    """Share of the grouped convolutions' FLOPs with more than one input channel a group: not depthwise."""
+    depthwise = grouped = 0.0
+    for convolution in trace.convolutions:
+        if convolution.groups == 1:
+            continue
+        channels = convolution.in_channels // convolution.groups
+        work = convolution.count.at(shape) * convolution.output_pixels.at(shape) * convolution.out_channels
+        work *= channels * convolution.kernel[0] * convolution.kernel[1]
+        if channels > 1:
+            grouped += work
+        else:
+            depthwise += work
+    return grouped / (grouped + depthwise) if grouped else 0.0
 
 
 def _group_time(
