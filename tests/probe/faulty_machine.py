@@ -32,7 +32,6 @@ GARBAGE: dict[str, object] = {
     "psutil": {"total": -1, "available": "garbage"},
     "cpuinfo": "{",
     "nvml": {"garbage": -1},
-    "amdsmi": None,
 }
 
 
@@ -94,6 +93,3 @@ class Faulty:
 
     def nvml(self, function: str, *arguments: object) -> object:
         return self._do("nvml", function, *arguments)
-
-    def amdsmi(self, function: str, *arguments: object) -> object:
-        return self._do("amdsmi", function, *arguments)

@@ -67,7 +67,6 @@ def facts(hardware: Hardware) -> str:
 
 def test_the_sweep_reaches_every_kind_of_source():
     asked = {method for name in machine_names() for method, _ in calls_of(name)}
-    # amdsmi has no caller yet: sysfs says all that is needed
     assert asked == {
         "platform", "environment", "read", "names", "resolve", "volume", "writable", "run", "psutil", "cpuinfo", "nvml"
     }  # fmt: skip

@@ -1,20 +1,24 @@
 """AMD cards from ``/sys/class/drm`` and the compute driver's topology under ``/sys/class/kfd``.
 
-Source: the kernel's Documentation/gpu/amdgpu/driver-misc.rst (mem_info_*, product_name) and kfd_topology.c.
+Source: the kernel's Documentation/gpu/amdgpu/driver-misc.rst (mem_info_*, product_name),
+kfd_topology.c and kfd_process.c.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from msgspec import Struct, structs
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
-from canitrain.core.hardware import Gpu
+from canitrain.core.hardware import Gpu, GpuProcess
 from canitrain.probe.drm import AMD, DrmCard
 from canitrain.probe.gpu_record import sparse_gpu
 from canitrain.probe.host import Host, derive, positive
 
 NODES = "/sys/class/kfd/kfd/topology/nodes"
+PROCESSES = "/sys/class/kfd/kfd/proc"
 IDS_FILE = "/usr/share/libdrm/amdgpu.ids"
 NAMES = {
     0x66A1: "Instinct MI60", 0x738C: "Instinct MI100", 0x7408: "Instinct MI250X", 0x740C: "Instinct MI250",
@@ -43,6 +47,7 @@ class _Node(Struct, frozen=True, kw_only=True):
     target: str
     compute_units: int
     clock_hz: float
+    processes: tuple[GpuProcess, ...]
 
 
 def read_amd(host: Host, cards: tuple[DrmCard, ...]) -> AmdCards:
@@ -78,6 +83,7 @@ def _card(host: Host, card: DrmCard, nodes: Known[tuple[_Node, ...]] | Unknown) 
         compute_capability=derive(node, lambda found: found.target, NODES),
         multiprocessors=derive(node, lambda found: found.compute_units, NODES),
         boost_hz=derive(node, lambda found: found.clock_hz, NODES),
+        processes=node.value.processes if isinstance(node, Known) else (),
         power_limit_w=derive(watts, lambda text: positive(text) / 1e6),
     )
 
@@ -107,7 +113,9 @@ def _topology(host: Host) -> Known[tuple[_Node, ...]] | Unknown:
     for name in names.value:
         properties = derive(host.read(f"{NODES}/{name}/properties"), _parse_properties)
         if isinstance(properties, Known) and properties.value.get("simd_count", 0) > 0:
-            node = derive(properties, _parse_node)
+            number = host.read(f"{NODES}/{name}/gpu_id")
+            holders = _processes(host, number.value) if isinstance(number, Known) else ()
+            node = derive(properties, partial(_parse_node, processes=holders))
             if isinstance(node, Known):
                 found.append(node.value)
     return Known(value=tuple(found), source=NODES)
@@ -117,7 +125,18 @@ def _parse_properties(text: str) -> dict[str, int]:
     return {key: int(value) for key, value in (line.split() for line in text.splitlines())}
 
 
-def _parse_node(row: dict[str, int]) -> _Node:
+def _processes(host: Host, gpu_id: str) -> tuple[GpuProcess, ...]:
+    """Processes that hold memory of the GPU with that number in the topology."""
+    pids = host.names(PROCESSES)
+    found = []
+    for pid in pids.value if isinstance(pids, Known) else ():
+        size = derive(host.read(f"{PROCESSES}/{pid}/vram_{gpu_id}"), positive)
+        if pid.isdecimal() and isinstance(size, Known):
+            found.append(GpuProcess(pid=int(pid), name=host.read(f"/proc/{pid}/comm"), memory_bytes=size))
+    return tuple(found)
+
+
+def _parse_node(row: dict[str, int], processes: tuple[GpuProcess, ...]) -> _Node:
     """``gfx_target_version`` 90010 is gfx90a: major, minor, stepping, two decimal digits each, then in hexadecimal."""
     version = positive(row["gfx_target_version"])
     return _Node(
@@ -125,6 +144,7 @@ def _parse_node(row: dict[str, int]) -> _Node:
         target=f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}",
         compute_units=positive(row["simd_count"] // positive(row.get("simd_per_cu", 4))),
         clock_hz=positive(row["max_engine_clk_fcompute"]) * 1e6,
+        processes=processes,
     )
 
 

@@ -148,10 +148,6 @@ class Host:
         self._nvml_hangs = isinstance(answer, Unknown) and answer.reason.endswith(HANGS)
         return answer
 
-    def amdsmi(self, function: str, kind: type[T], *arguments: object) -> Known[T] | Unknown:
-        """One call of AMD's ``amdsmi``."""
-        return self._ask(function, lambda: self._sources.amdsmi(function, *arguments), kind, self._limits.start_s)
-
     def _once(self, source: str, question: Callable[[], object], kind: type[T]) -> Known[T] | Unknown:
         """Ask, or give the same answer again: a file that hung once is not waited for twice."""
         if source not in self._files:

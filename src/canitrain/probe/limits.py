@@ -57,6 +57,7 @@ def read_limits(host: Host) -> Limits:
     elif host.system == "Windows":
         affinity = derive(host.psutil("cpu_affinity", list), lambda cpus: positive(len(cpus)))
         _add("affinity", affinity, cores, unread_cores)
+        _add("commit limit (RAM and page file)", _commit_limit(host), ram, [])  # above what is available, never least
     for failure in (host.platform, host.environment_read):
         if isinstance(failure, Unknown):  # limits may be stated there
             unread_cores.append(failure.reason)
@@ -97,6 +98,14 @@ def _field(text: str, key: str) -> str:
         if line.startswith(key):
             return line[len(key) :].strip()
     raise ValueError(key)
+
+
+def _commit_limit(host: Host) -> Known[int] | Unknown:
+    """What all processes of Windows together may reserve, in bytes."""
+    page_file = derive(host.psutil("swap_memory", dict), lambda row: int(row["total"]))
+    if isinstance(page_file, Unknown):
+        return page_file
+    return derive(host.psutil("virtual_memory", dict), lambda row: positive(row["total"]) + page_file.value)
 
 
 def _add(name: str, fact: Known[int] | Unknown, bounds: list[Bound], unread: list[str]) -> None:

@@ -61,7 +61,7 @@ def _cards(host: Host) -> Known[tuple[Gpu, ...]] | Unknown:
         handle = host.nvml("nvmlDeviceGetHandleByIndex", object, number)
         if isinstance(handle, Unknown):
             return Unknown(reason=f"card {number} of {count.value} does not answer ({handle.reason})")
-        cards = _card(host, handle.value, len(gpus))
+        cards = _card(host, handle.value, len(gpus), alone=count.value == 1)
         if isinstance(cards, Unknown):
             return cards
         gpus += cards
@@ -77,10 +77,10 @@ def _without_nvml(host: Host, trace: Unknown, start: Unknown) -> Known[tuple[Gpu
     return start
 
 
-def _card(host: Host, handle: object, index: int) -> list[Gpu] | Unknown:
+def _card(host: Host, handle: object, index: int, *, alone: bool) -> list[Gpu] | Unknown:
     """One card, or its MIG slices where it is cut into such; unknown where that cannot be told."""
     mode = host.nvml("nvmlDeviceGetMigMode", list, handle)
-    whole = _gpu(host, handle, index)
+    whole = _gpu(host, handle, index, alone=alone)
     if isinstance(mode, Unknown):
         return [whole] if _cannot_be_cut(mode, whole) else mode
     if mode.value[:1] == [0]:
@@ -104,7 +104,7 @@ def _cannot_be_cut(mode: Unknown, whole: Gpu) -> bool:
     return isinstance(capability, Known) and int(capability.value.split(".", maxsplit=1)[0]) < FIRST_MIG_MAJOR
 
 
-def _gpu(host: Host, handle: object, index: int) -> Gpu:
+def _gpu(host: Host, handle: object, index: int, *, alone: bool) -> Gpu:
     name = host.nvml("nvmlDeviceGetName", str, handle)
     title = name.value if isinstance(name, Known) else "NVIDIA card"
     capability = derive(host.nvml("nvmlDeviceGetCudaComputeCapability", tuple, handle), _capability)
@@ -129,7 +129,7 @@ def _gpu(host: Host, handle: object, index: int) -> Gpu:
         ),
         laptop=derive(name, lambda text: bool(re.search(r"\b(Laptop|Max-Q|Mobile)\b", text))),
         processes=card_processes(host, handle),
-        notes=card_notes(host, handle),
+        notes=card_notes(host, handle, alone=alone),
     )
 
 

@@ -14,6 +14,8 @@ THROTTLE_REASONS = {
     0x80: "clocks are halved by the power supply: check its cables",
 }
 """``nvmlClocksEventReason*`` bits that cost speed. Source: nvml.h."""
+MOST_LINKS = 18
+"""``NVML_NVLINK_MAX_LINKS``. Source: nvml.h."""
 UNCORRECTED, VOLATILE = 1, 0
 """``nvmlMemoryErrorType_t`` and ``nvmlEccCounterType_t``. Source: nvml.h."""
 
@@ -36,9 +38,9 @@ def card_processes(host: Host, handle: object) -> tuple[GpuProcess, ...]:
     return tuple(rows[pid] for pid in sorted(rows))
 
 
-def card_notes(host: Host, handle: object) -> tuple[str, ...]:
-    """Sentences on a narrow PCIe link, throttled clocks, memory errors and virtual cards."""
-    notes = []
+def card_notes(host: Host, handle: object, *, alone: bool) -> tuple[str, ...]:
+    """Sentences on a narrow PCIe link, throttled clocks, memory errors, virtual cards, and links that lie idle."""
+    notes = [] if alone else _idle_links(host, handle)
     width = host.nvml("nvmlDeviceGetCurrPcieLinkWidth", int, handle)
     widest = host.nvml("nvmlDeviceGetMaxPcieLinkWidth", int, handle)
     if isinstance(width, Known) and isinstance(widest, Known) and 0 < width.value < widest.value:
@@ -53,6 +55,19 @@ def card_notes(host: Host, handle: object) -> tuple[str, ...]:
     if isinstance(mode, Known) and mode.value == 2:  # noqa: PLR2004 - NVML_GPU_VIRTUALIZATION_MODE_VGPU
         notes.append("a vGPU: other virtual machines share the card's time")
     return tuple(notes)
+
+
+def _idle_links(host: Host, handle: object) -> list[str]:
+    """A sentence where the card has NVLinks of which none is up."""
+    states = []
+    for link in range(MOST_LINKS):
+        state = host.nvml("nvmlDeviceGetNvLinkState", int, handle, link)
+        if isinstance(state, Unknown):
+            break  # no such link
+        states.append(state.value)
+    if states and not any(states):
+        return ["no NVLink is up, so gradients cross PCIe: fit the NVLink bridge between the cards"]
+    return []
 
 
 def _bytes(value: object) -> int:

@@ -20,6 +20,8 @@ MPS = (
     "export PYTORCH_ENABLE_MPS_FALLBACK=1 to run those on the CPU"
 )
 """Source: torch's "MPS environment variables"."""
+TENSORFLOW_CUDA = "12.2"
+"""Of TensorFlow 2.15 and later, at the least. Source: tensorflow.org/install/source, "Tested build configurations"."""
 OLD_DRIVER = "update the NVIDIA driver first"
 
 
@@ -133,10 +135,18 @@ def _untold(gpu: Gpu, reason: str) -> str:
 
 
 def _tensorflow(tensorflow: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
-    """One line. Source: tensorflow.org/install/pip: no GPU on native Windows after 2.10."""
-    nvidia = any(isinstance(gpu.vendor, Known) and gpu.vendor.value == Vendor.NVIDIA.value for gpu in gpus)
-    if nvidia and _on_windows(software):
+    """One line at most. Source: tensorflow.org/install/pip: no GPU on Windows, CUDA through an extra on Linux."""
+    if not any(isinstance(gpu.vendor, Known) and gpu.vendor.value == Vendor.NVIDIA.value for gpu in gpus):
+        return []
+    found, least = driver_pair(software), minimum_driver(TENSORFLOW_CUDA, windows=False)
+    if _on_windows(software):
         return [f"tensorflow {tensorflow.version} uses no GPU on Windows: run it in WSL2"]
+    if tensorflow.build == "cpu":
+        return [f"tensorflow {tensorflow.version} has no CUDA libraries beside it: pip install 'tensorflow[and-cuda]'"]
+    if found is not None and least is not None and found < least:
+        return [
+            f"tensorflow {tensorflow.version} needs NVIDIA driver {least[0]}.{least[1]} or later: update the driver"
+        ]
     return []
 
 

@@ -29,7 +29,7 @@ def read_packages(host: Host) -> Packages:
     return Packages(
         torch=_torch(host, packages),
         libraries=tuple(
-            Package(name=name, version=packages.value[name][0])
+            Package(name=name, version=packages.value[name][0], build=_library_build(name, packages.value))
             for name in LIBRARIES
             if isinstance(packages, Known) and name in packages.value
         ),
@@ -67,6 +67,13 @@ def installed(host: Host) -> Known[dict[str, tuple[str, str]]] | Unknown:
     if not found:  # canitrain itself is installed somewhere: nothing at all means that nothing could be read
         return failure or Unknown(reason="no folder of installed packages could be listed")
     return failure or Known(value=found, source="metadata folders of the installed packages")
+
+
+def _library_build(name: str, packages: dict[str, tuple[str, str]]) -> str | None:
+    """``cuda`` for a TensorFlow with NVIDIA's libraries beside it, ``cpu`` without; nothing for other libraries."""
+    if name != "tensorflow":
+        return None
+    return "cuda" if any(other.startswith("nvidia-cudnn-cu") for other in packages) else "cpu"
 
 
 def _torch(host: Host, packages: Known[dict[str, tuple[str, str]]] | Unknown) -> Known[Package] | Unknown:

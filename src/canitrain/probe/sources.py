@@ -70,9 +70,6 @@ class Sources(Protocol):
     def nvml(self, function: str, *arguments: object) -> object:
         """One NVML call by its name in pynvml; structures come back as dicts, handles as they are."""
 
-    def amdsmi(self, function: str, *arguments: object) -> object:
-        """One call of AMD's ``amdsmi`` by its name there."""
-
 
 def _plain(answer: object) -> object:
     """A pynvml structure as a dict, a list of them as a list of dicts; anything else as it is."""
@@ -181,9 +178,3 @@ class ThisMachine:
         import pynvml  # noqa: PLC0415 - loads the driver's library
 
         return _plain(getattr(pynvml, function)(*arguments))
-
-    def amdsmi(self, function: str, *arguments: object) -> object:
-        """One call of AMD's ``amdsmi`` by its name there."""
-        import amdsmi  # noqa: PLC0415 - present on machines with ROCm only
-
-        return getattr(amdsmi, function)(*arguments)

@@ -57,7 +57,8 @@ def _cards(hardware: Hardware) -> list[str]:
         )
     if len({gpu.name for gpu in gpus if not gpu.mig}) > 1:
         found.append(
-            "the cards differ, and together run at the pace and memory of the least: choose with CUDA_VISIBLE_DEVICES"
+            "the cards differ, and together run at the pace and memory of the least: choose with CUDA_VISIBLE_DEVICES, "
+            "and export CUDA_DEVICE_ORDER=PCI_BUS_ID so that CUDA counts them as nvidia-smi does"
         )
     return found
 
@@ -92,7 +93,12 @@ def _memory(hardware: Hardware) -> list[str]:
             f"{ram.usable_bytes.source} leaves {format_bytes(ram.usable_bytes.value)} of "
             f"{format_bytes(ram.available_bytes.value)} available RAM: raise that limit if the job needs more"
         )
-    if isinstance(ram.swap_bytes, Known) and ram.swap_bytes.value > 0:
+    if hardware.software.os.startswith("Windows"):
+        found.append(
+            "each loader worker reserves several GiB of RAM and page file together, whether it uses them or not: "
+            "let Windows manage the size of the page file if workers end with WinError 1455"
+        )
+    elif isinstance(ram.swap_bytes, Known) and ram.swap_bytes.value > 0:
         found.append(f"{format_bytes(ram.swap_bytes.value)} of swap is not counted as memory: a job that swaps crawls")
     if "WSL2" in notes:
         found.append(
