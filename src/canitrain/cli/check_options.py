@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,25 @@ from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, St
 from canitrain.render.formats import Format
 
 _WHAT, _MACHINE, _RECIPE, _ANSWER = "What to train", "On which machine", "How to train", "The answer"
+
+
+MOST = 10**9
+"""Images, epochs or images a step: beyond it is a slip of the hand."""
+
+
+def number_from(least: float) -> Callable[[str], float]:
+    """A parser of numbers that are finite and not below ``least``: click's own ranges let NaN through."""
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not a number") from None
+        if not math.isfinite(number) or number < least:
+            raise typer.BadParameter(f"{text} is not a number from {least:g} on")
+        return number
+
+    return parse
 
 
 class FailOn(enum.Enum):
@@ -32,7 +53,13 @@ Model = Annotated[
 Images = Annotated[
     int | None,
     typer.Option(
-        "--images", "-n", metavar="N", min=1, help="Training images; otherwise like --dataset.", rich_help_panel=_WHAT
+        "--images",
+        "-n",
+        metavar="N",
+        min=1,
+        max=MOST,
+        help="Training images; otherwise like --dataset.",
+        rich_help_panel=_WHAT,
     ),
 ]
 Data = Annotated[
@@ -50,7 +77,9 @@ ImageBytes = Annotated[
 ]
 BoxesPerImage = Annotated[
     float | None,
-    typer.Option("--boxes-per-image", metavar="N", min=0, help="Mean boxes an image.", rich_help_panel=_WHAT),
+    typer.Option(
+        "--boxes-per-image", metavar="N", parser=number_from(0), help="Mean boxes an image.", rich_help_panel=_WHAT
+    ),
 ]
 
 HardwareFile = Annotated[
@@ -65,7 +94,13 @@ GpuText = Annotated[
 ]  # fmt: skip
 CpuCores = Annotated[
     float | None,
-    typer.Option("--cpu-cores", metavar="N", min=0.1, help="Cores that the job may use.", rich_help_panel=_MACHINE),
+    typer.Option(
+        "--cpu-cores",
+        metavar="N",
+        parser=number_from(0.1),
+        help="Cores that the job may use.",
+        rich_help_panel=_MACHINE,
+    ),
 ]
 RamText = Annotated[
     str | None,
@@ -91,12 +126,14 @@ ImageSizeText = Annotated[
 ]  # fmt: skip
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", "-b", metavar="N", min=1, help="Images a GPU and step; else the largest that fits.",
+    typer.Option("--batch-size", "-b", metavar="N", min=1, max=MOST, help="Images a GPU and step.",
                  rich_help_panel=_RECIPE),
 ]  # fmt: skip
 Epochs = Annotated[
     int | None,
-    typer.Option("--epochs", "-e", metavar="N", min=1, help="Passes over the images.", rich_help_panel=_RECIPE),
+    typer.Option(
+        "--epochs", "-e", metavar="N", min=1, max=MOST, help="Passes over the images.", rich_help_panel=_RECIPE
+    ),
 ]
 PrecisionName = Annotated[
     PrecisionChoice,
@@ -141,7 +178,7 @@ MaxTime = Annotated[
 ]
 Price = Annotated[
     float | None,
-    typer.Option("--price-per-hour", metavar="X", min=0, help="Of the whole machine; the report gives the cost.",
+    typer.Option("--price-per-hour", metavar="X", parser=number_from(0), help="Of the whole machine; the report gives the cost.",
                  rich_help_panel=_RECIPE),
 ]  # fmt: skip
 

@@ -106,6 +106,11 @@ def parse_size(text: str, profile: ModelProfile) -> ImageSize:
             default = profile.defaults.image_size
             longer = int(match[2]) if match[2] else round(first * default.longer / default.shorter)
             size = ImageSize(shorter=min(first, longer), longer=max(first, longer))
+    if size.shorter < profile.divisor:
+        raise InputError(
+            f"an image of {size.shorter} x {size.longer} px is smaller than the stride of {profile.name}",
+            hint=f"at least {profile.divisor} px a side; the default is {profile.defaults.image_size.shorter}",
+        )
     if size.longer > LARGEST_SIDE:
         raise InputError(
             f"an image of {size.shorter} x {size.longer} px is larger than any that was traced",

@@ -41,6 +41,9 @@ def _idle_gpus(question: Question) -> Iterator[str]:
 
 def _batch(question: Question, plan: Plan) -> Iterator[str]:
     batch_size = plan.run.batch_size
+    images = question.dataset.images
+    if batch_size * question.recipe.gpus > images:
+        yield f"a batch of {batch_size * question.recipe.gpus} is more than the {images:,} images that there are"
     limit = recipe_limit(question)
     if batch_size > limit:
         whole = batch_size * question.recipe.gpus
