@@ -178,7 +178,7 @@ MaxTime = Annotated[
 ]
 Price = Annotated[
     float | None,
-    typer.Option("--price-per-hour", metavar="X", parser=number_from(0), help="Of the whole machine; the report gives the cost.",
+    typer.Option("--price-per-hour", metavar="X", parser=number_from(0), help="Of the whole machine, for the cost.",
                  rich_help_panel=_RECIPE),
 ]  # fmt: skip
 
