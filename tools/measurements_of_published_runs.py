@@ -1,7 +1,7 @@
 """The runs that the fits rest on, as the CSV that ``canitrain accuracy`` replays; ``docs/accuracy.md`` is made from it.
 
     python tools/measurements_of_published_runs.py CALIBRATION_FOLDER TRACES_FOLDER > runs.csv
-    canitrain accuracy --measurements runs.csv --markdown docs/accuracy.md --plot docs/accuracy.svg
+    canitrain accuracy --measurements runs.csv --skip-unknown --markdown docs/accuracy.md --plot docs/accuracy.svg
 
 CALIBRATION_FOLDER has ``timm_memory_a100_40gb.csv``, ``timm_speed.csv`` and ``published.csv``; TRACES_FOLDER has
 profiles of timm models (``canitrain trace timm:NAME``), one a file. Only implementations that a profile covers;
@@ -98,12 +98,13 @@ def detectors(calibration: Path) -> Iterator[Line]:
         memory = [float(each["train_mem_gb"]) for each in rows if each["train_mem_gb"]]
         seconds = [float(each["s_per_iter"]) for each in rows if each["s_per_iter"]]
         reserved = "reserved" in row["metric_kind"]
-        # Ultralytics' pool grows when validation starts, and its first epoch is slowed by warming up.
+        # Ultralytics' pool grows when validation starts; the epochs of these logs have 8 steps, which time the loader.
         if memory and (not reserved or _before_validation(row)):
             line |= {"memory_kind": "reserved" if reserved else "allocated", "memory_bytes": _mean(memory) * GB_BYTES}
-        if seconds and not _before_validation(row):
+        if seconds and not reserved:
             line["step_s"] = _mean(seconds)
-        yield line
+        if "memory_bytes" in line or "step_s" in line:
+            yield line
 
 
 def _model(row: dict[str, str]) -> str | None:

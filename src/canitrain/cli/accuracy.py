@@ -31,6 +31,7 @@ def accuracy_command(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE.svg", help="Draw predicted against measured there.")
     ] = None,
+    note: Annotated[str | None, typer.Option("--note", help="What the Markdown should say about the runs.")] = None,
     max_median: Annotated[
         str | None, typer.Option("--max-median", metavar="8%", help="Exit 1 where a median error is above it.")
     ] = None,
@@ -51,7 +52,7 @@ def accuracy_command(
         from canitrain.render.accuracy_markdown import accuracy_markdown  # noqa: PLC0415
 
         picture = plot.name if plot is not None else None
-        markdown.write_text(accuracy_markdown(accuracy, plot=picture), encoding="utf-8")
+        markdown.write_text(accuracy_markdown(accuracy, plot=picture, note=note), encoding="utf-8")
     if plot is not None:
         from canitrain.render.accuracy_plot import accuracy_plot  # noqa: PLC0415
 

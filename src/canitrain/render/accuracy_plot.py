@@ -11,6 +11,8 @@ from canitrain.render.accuracy_text import amount, figure_name
 
 _SIDE, _MARGIN, _GAP = 340, 52, 40
 _COLORS = ("#1b6ca8", "#d1495b", "#2e933c", "#e08e0b", "#6a4c93", "#00798c", "#8d6a4f", "#555555")
+_NAMED_DOTS = 50
+"""Those farthest off say what they are; all of them would make the file five times as large."""
 _BANDS = (1.1, 1.25)
 """Lines at 10 % and 25 % from the diagonal."""
 
@@ -83,21 +85,25 @@ def _panel(title: str, rows: list[AccuracyRow], colors: dict[str, str], left: fl
                 'stroke-dasharray="3 3"/>'
             )
     out.append(f'<path d="M{left} {_MARGIN + _SIDE}L{left + _SIDE} {_MARGIN}" stroke="#777"/>')
-    for row in rows:
-        measured, predicted = _values(row)
-        run = row.run.measurement
-        hint = (
-            f"{run.model} batch {run.batch_size}, {run.gpu}, {figure_name(row)}: "
-            f"{amount(row, row.predicted.expected)} predicted, {amount(row, row.measured)} measured"
-        )
-        out.append(
-            f'<circle cx="{x(measured):.1f}" cy="{y(predicted):.1f}" r="3" fill="{colors[row.run.profile.family]}" '
-            f'fill-opacity="0.6"><title>{escape(hint)}</title></circle>'
-        )
+    named = {id(row) for row in sorted(rows, key=lambda row: -abs(row.error))[:_NAMED_DOTS]}
+    for family, color in colors.items():
+        out.append(f'<g fill="{color}" fill-opacity="0.6">')
+        for row in (row for row in rows if row.run.profile.family == family):
+            measured, predicted = _values(row)
+            dot = f'<circle cx="{x(measured):.1f}" cy="{y(predicted):.1f}" r="3"'
+            out.append(f"{dot}><title>{escape(_hint(row))}</title></circle>" if id(row) in named else f"{dot}/>")
+        out.append("</g>")
     bottom = _MARGIN + _SIDE + 32
     out.append(f'<text x="{left + _SIDE / 2}" y="{bottom}" text-anchor="middle">measured</text>')
     out.append(f'<text x="{left + 6}" y="{_MARGIN + 15}">predicted; dashes at 10 % and 25 %</text>')
     return "\n".join(out)
+
+
+def _hint(row: AccuracyRow) -> str:
+    """What a reader sees who points at a dot."""
+    run = row.run.measurement
+    sizes = f"{amount(row, row.predicted.expected)} predicted, {amount(row, row.measured)} measured"
+    return f"{row.run.profile.name} batch {run.batch_size}, {row.run.card.name}, {figure_name(row)}: {sizes}"
 
 
 def _ticks(least: float, most: float) -> list[float]:
