@@ -11,7 +11,7 @@ import pytest
 
 from canitrain.core.errors import InputError
 from canitrain.probe import images
-from canitrain.probe.images import scan, survey
+from canitrain.probe.images import scan
 
 
 def png(path: Path, width: int, height: int) -> Path:
@@ -32,15 +32,15 @@ def test_a_plain_folder_is_counted_and_sized(tmp_path):
     png(tmp_path / "a.png", 640, 480)
     png(tmp_path / "sub" / "b.PNG", 480, 640)
     text(tmp_path / "notes.txt", "x")
-    found = survey(tmp_path)
-    assert found.dataset.images == 2
-    assert found.dataset.image_pixels == 640 * 480
-    assert found.dataset.image_bytes == 33  # 8 of signature, 4 + 17 + 4 of the first chunk
-    assert found.dataset.aspect_ratios[0] == 0.75
-    assert found.dataset.aspect_ratios[-1] == pytest.approx(4 / 3, abs=1e-4)
-    assert found.dataset.path == str(tmp_path)
-    assert found.layout == "images without labels"
-    assert any("no labels found" in warning for warning in found.warnings)
+    found = scan(tmp_path)
+    assert found.images == 2
+    assert found.image_pixels == 640 * 480
+    assert found.image_bytes == 33  # 8 of signature, 4 + 17 + 4 of the first chunk
+    assert found.aspect_ratios[0] == 0.75
+    assert found.aspect_ratios[-1] == pytest.approx(4 / 3, abs=1e-4)
+    assert found.path == str(tmp_path)
+    assert found.source == "scanned: images without labels, headers of 2 of 2 training images"
+    assert any("no labels found" in warning for warning in found.notes)
 
 
 def test_yolo_labels_are_counted_and_the_data_file_names_the_classes(tmp_path):
@@ -50,11 +50,11 @@ def test_yolo_labels_are_counted_and_the_data_file_names_the_classes(tmp_path):
     text(tmp_path / "labels" / "train" / "a.txt", "0 .5 .5 .1 .1\n3 .5 .5 .1 .1\n\n1 .5 .5 .1 .1\n")
     text(tmp_path / "labels" / "train" / "b.txt", "")
     text(tmp_path / "data.yaml", "train: images/train\nnc: 7\n")
-    found = survey(tmp_path)
-    assert found.layout == "YOLO"
-    assert (found.dataset.images, found.dataset.validation_images) == (2, 1)
-    assert (found.dataset.boxes_mean, found.dataset.boxes_max, found.dataset.classes) == (1.5, 3.0, 7)
-    assert found.warnings == ()
+    found = scan(tmp_path)
+    assert found.source.startswith("scanned: YOLO,")
+    assert (found.images, found.validation_images) == (2, 1)
+    assert (found.boxes_mean, found.boxes_max, found.classes) == (1.5, 3.0, 7)
+    assert found.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_yolo_images_without_a_label_file_get_a_warning(tmp_path):
     for name in "abc":
         png(tmp_path / "images" / f"{name}.png", 64, 64)
     text(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
-    assert any("2 of 3 training images read have no YOLO label" in warning for warning in survey(tmp_path).warnings)
+    assert any("2 of 3 training images read have no YOLO label" in warning for warning in scan(tmp_path).notes)
 
 
 def coco(path: Path, images_boxes: list[int]) -> None:
@@ -99,11 +99,11 @@ def test_coco_boxes_come_from_the_training_annotations(tmp_path):
     coco(tmp_path / "annotations" / "instances_train2017.json", [5, 2])
     coco(tmp_path / "annotations" / "instances_val2017.json", [90])
     text(tmp_path / "annotations" / "captions_train2017.json", '{"images": []}')
-    found = survey(tmp_path)
-    assert found.layout == "COCO"
-    assert (found.dataset.images, found.dataset.validation_images) == (2, 1)
-    assert (found.dataset.boxes_mean, found.dataset.boxes_max, found.dataset.classes) == (3.5, 5.0, 2)
-    assert found.warnings == ()
+    found = scan(tmp_path)
+    assert found.source.startswith("scanned: COCO,")
+    assert (found.images, found.validation_images) == (2, 1)
+    assert (found.boxes_mean, found.boxes_max, found.classes) == (3.5, 5.0, 2)
+    assert found.notes == ()
 
 
 def test_coco_annotations_beside_the_images_of_each_split_are_found(tmp_path):
@@ -118,7 +118,7 @@ def test_images_that_coco_lists_and_the_folder_lacks_get_a_warning(tmp_path):
     png(tmp_path / "train2017" / "0.png", 640, 480)
     png(tmp_path / "val2017" / "0.png", 640, 480)
     coco(tmp_path / "annotations" / "instances_train2017.json", [1, 1, 1])
-    assert survey(tmp_path).warnings == ("instances_train2017.json lists 3 images, 1 are there",)
+    assert scan(tmp_path).notes == ("instances_train2017.json lists 3 images, 1 are there",)
 
 
 @pytest.mark.parametrize("content", ['{"images": [', '{"images": 3, "annotations": []}', '{"images": []}'])
@@ -133,7 +133,7 @@ def test_broken_coco_annotations_are_an_error_with_a_hint(tmp_path, content):
 def test_json_that_is_not_annotations_is_left_alone(tmp_path):
     png(tmp_path / "a.png", 640, 480)
     text(tmp_path / "settings.json", '{"theme": "dark"}')
-    assert survey(tmp_path).layout == "images without labels"
+    assert "images without labels" in scan(tmp_path).source
 
 
 def test_voc_counts_objects_and_its_lists_name_the_splits(tmp_path):
@@ -147,19 +147,19 @@ def test_voc_counts_objects_and_its_lists_name_the_splits(tmp_path):
     text(root / "ImageSets" / "Main" / "train.txt", "a\nb\n")
     text(root / "ImageSets" / "Main" / "val.txt", "c\n")
     for directory in (tmp_path, root):
-        found = survey(directory)
-        assert found.layout == "VOC"
-        assert (found.dataset.images, found.dataset.validation_images) == (2, 1)
-        assert (found.dataset.boxes_mean, found.dataset.boxes_max, found.dataset.classes) == (3.0, 4.0, 2)
+        found = scan(directory)
+        assert found.source.startswith("scanned: VOC,")
+        assert (found.images, found.validation_images) == (2, 1)
+        assert (found.boxes_mean, found.boxes_max, found.classes) == (3.0, 4.0, 2)
 
 
 def test_broken_files_are_skipped_and_counted(tmp_path):
     png(tmp_path / "a.png", 640, 480)
     (tmp_path / "b.jpg").write_bytes(b"")
     (tmp_path / "c.jpg").write_bytes(b"<html>not found</html>")
-    found = survey(tmp_path)
-    assert (found.dataset.images, found.broken_files) == (1, 2)
-    assert any("2 of 3 image files read are broken, the first is b.jpg" in warning for warning in found.warnings)
+    found = scan(tmp_path)
+    assert found.images == 1
+    assert any("2 of 3 image files read are broken, the first is b.jpg" in warning for warning in found.notes)
 
 
 def test_large_folders_are_sampled_evenly(tmp_path, monkeypatch):

@@ -33,9 +33,9 @@ def probe_command(
         check_writable(save)
     hardware = probe(data)
     if bench:
-        from canitrain.probe.bench import bench as measure  # noqa: PLC0415 - reads and decodes for seconds
+        from canitrain.cli.bench_progress import bench_with_progress  # noqa: PLC0415 - reads and decodes for seconds
 
-        hardware = structs.replace(hardware, bench=measure(data))
+        hardware = structs.replace(hardware, bench=bench_with_progress(data))
     document = msgspec_json.format(msgspec_json.encode(hardware), indent=2)
     if save is not None:
         save.write_bytes(document + b"\n")

@@ -22,3 +22,5 @@ class Dataset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     classes: int
     path: str | None = None
     source: str
+    notes: tuple[str, ...] = ()
+    """What a scan noticed that a person should know: broken files, images without labels."""

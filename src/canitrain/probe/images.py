@@ -20,17 +20,6 @@ ASSUMED_BOXES_MEAN, ASSUMED_BOXES_MAX = 7.27, 93.0
 _QUANTILES = 20
 
 
-class Survey(Struct, frozen=True, kw_only=True):
-    """What a scan found, and what a person should know about it."""
-
-    dataset: Dataset
-    layout: str
-    """``COCO``, ``YOLO``, ``VOC`` or ``images without labels``."""
-    broken_files: int
-    """Of the sample: files whose header names no size."""
-    warnings: tuple[str, ...] = ()
-
-
 class _Sample(Struct, frozen=True, kw_only=True):
     """Sizes of some of the files, in order of their paths."""
 
@@ -41,18 +30,10 @@ class _Sample(Struct, frozen=True, kw_only=True):
 
 
 def scan(directory: Path) -> Dataset:
-    """The dataset in ``directory``; ``survey`` says more.
-
-    Raises:
-        InputError: there is no such folder, or no readable image in it, or its annotations do not parse.
-    """
-    return survey(directory).dataset
-
-
-def survey(directory: Path) -> Survey:
     """Count and size the images of ``directory``; boxes and classes where it has COCO, YOLO or VOC labels.
 
-    Reads at most ``SAMPLE_FILES`` headers and label files, and COCO's JSON as a whole.
+    Reads at most ``SAMPLE_FILES`` headers and label files, and COCO's JSON as a whole. ``source`` names the layout,
+    ``notes`` what was odd.
 
     Raises:
         InputError: there is no such folder, or no readable image in it, or its annotations do not parse.
@@ -75,23 +56,19 @@ def survey(directory: Path) -> Survey:
     labels = read_labels(directory, training, sampled)
     images = len(training) if len(sampled) < len(training) else len(training) - len(sample.broken)
     layout = labels.layout if labels else "images without labels"
-    return Survey(
-        dataset=Dataset(
-            name=directory.resolve().name,
-            images=images,
-            validation_images=validation,
-            image_bytes=_mean(sample.file_bytes),
-            image_pixels=_mean([width * height for width, height in sample.sides]),
-            aspect_ratios=_quantiles([width / height for width, height in sample.sides]),
-            boxes_mean=labels.boxes_mean if labels else ASSUMED_BOXES_MEAN,
-            boxes_max=labels.boxes_max if labels else ASSUMED_BOXES_MAX,
-            classes=labels.classes if labels else 1,
-            path=str(directory),
-            source=f"scanned: {layout}, headers of {len(sampled)} of {len(training)} training images",
-        ),
-        layout=layout,
-        broken_files=len(sample.broken),
-        warnings=_warnings(sample, sampled, labels, validation),
+    return Dataset(
+        name=directory.resolve().name,
+        images=images,
+        validation_images=validation,
+        image_bytes=_mean(sample.file_bytes),
+        image_pixels=_mean([width * height for width, height in sample.sides]),
+        aspect_ratios=_quantiles([width / height for width, height in sample.sides]),
+        boxes_mean=labels.boxes_mean if labels else ASSUMED_BOXES_MEAN,
+        boxes_max=labels.boxes_max if labels else ASSUMED_BOXES_MAX,
+        classes=labels.classes if labels else 1,
+        path=str(directory),
+        source=f"scanned: {layout}, headers of {len(sampled)} of {len(training)} training images",
+        notes=_notes(sample, sampled, labels, validation),
     )
 
 
@@ -147,9 +124,7 @@ def _quantiles(values: list[float]) -> tuple[float, ...]:
     return tuple(round(ordered[round(step * last / _QUANTILES)], 4) for step in range(_QUANTILES + 1))
 
 
-def _warnings(
-    sample: _Sample, sampled: tuple[ImageFile, ...], labels: Labels | None, validation: int
-) -> tuple[str, ...]:
+def _notes(sample: _Sample, sampled: tuple[ImageFile, ...], labels: Labels | None, validation: int) -> tuple[str, ...]:
     """What a person should know before training on this folder."""
     found = []
     if sample.broken:

@@ -13,9 +13,10 @@ from canitrain.verdict.plan import Plan
 
 
 def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
-    """The probe's warnings, oddities of the GPUs that train, and what about this run is unusual; none twice."""
+    """The probe's warnings, the dataset's notes, oddities of GPUs, what is unusual in this run; none twice."""
     found = [
         *question.hardware.warnings,
+        *question.dataset.notes,
         *_gpu_notes(question),
         *_idle_gpus(question),
         *_batch(question, plan),
