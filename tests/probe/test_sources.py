@@ -15,7 +15,7 @@ from canitrain.probe.gpu_record import sparse_gpu
 from canitrain.probe.host import Host, TimeLimits, derive, failure_text
 from canitrain.probe.limits import parse_ulimits, read_limits
 from canitrain.probe.mounts import mount_of, parse_mountinfo
-from canitrain.probe.software_tables import BUILDS, build_of, cuda_for, minimum_driver, runs_on
+from canitrain.probe.software_tables import BUILDS, build_of, cuda_for, minimum_driver, rocm_runs_on, runs_on
 from canitrain.probe.visible import visible
 
 GIB = 2**30
@@ -192,3 +192,18 @@ def test_after_its_time_the_host_answers_nothing_more():
 def test_a_value_that_makes_no_sense_is_unknown():
     assert isinstance(derive(Known(value="x", source="file"), int), Unknown)
     assert derive(Known(value="7", source="file"), int) == Known(value=7, source="file")
+
+
+@pytest.mark.parametrize(
+    ("build", "target", "runs"),
+    [
+        ("rocm6.2", "gfx90a", True),
+        ("rocm6.2", "gfx1201", False),
+        ("rocm6.4", "gfx1201", True),
+        ("rocm7.0", "gfx950", True),
+        ("rocm7.0", "gfx803", False),
+        ("rocm", "gfx803", True),  # a version that cannot be read is not judged
+    ],
+)
+def test_the_table_of_rocm_builds_says_which_card_runs(build, target, runs):
+    assert rocm_runs_on(build, target) is runs

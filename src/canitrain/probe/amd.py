@@ -38,6 +38,8 @@ class AmdCards(Struct, frozen=True, kw_only=True):
 
     gpus: tuple[Gpu, ...]
     notes: tuple[str, ...]
+    closed: Unknown | None = None
+    """Why no program can compute on them, where the compute driver's device is not there."""
 
 
 class _Node(Struct, frozen=True, kw_only=True):
@@ -55,16 +57,20 @@ def read_amd(host: Host, cards: tuple[DrmCard, ...]) -> AmdCards:
     own = [card for card in cards if card.vendor == AMD]
     if not own:
         return AmdCards(gpus=(), notes=())
-    nodes = _topology(host)
+    topology = _topology(host)
     gpus, notes = [], []
     for card in own:
-        gpu = _card(host, card, nodes)
+        gpu = _card(host, card, topology)
         target = gpu.compute_capability.value if isinstance(gpu.compute_capability, Known) else ""
         if target in INTEGRATED_TARGETS:
             notes.append(f"integrated AMD graphics ({target}), not offered for training")
         else:
             gpus.append(gpu)
-    return AmdCards(gpus=tuple(gpus), notes=tuple(notes))
+    nodes = host.names("/dev")
+    if isinstance(nodes, Known) and "kfd" in nodes.value:
+        return AmdCards(gpus=tuple(gpus), notes=tuple(notes))
+    closed = nodes if isinstance(nodes, Unknown) else Unknown(reason="an AMD card is there, but /dev/kfd is not")
+    return AmdCards(gpus=tuple(gpus), notes=tuple(notes), closed=closed if gpus else None)
 
 
 def _card(host: Host, card: DrmCard, nodes: Known[tuple[_Node, ...]] | Unknown) -> Gpu:

@@ -86,8 +86,11 @@ def _gpus(
         else:
             amd, intel = read_amd(host, cards.value), read_intel(host, cards.value)
             notes = (*amd.notes, *intel.notes)
-            if isinstance(found, Known):
-                found = Known(value=(*found.value, *amd.gpus, *intel.gpus), source=found.source)
+            if isinstance(found, Known) and amd.closed is not None and not found.value:
+                found = amd.closed
+            elif isinstance(found, Known):
+                usable = amd.gpus if amd.closed is None else ()
+                found = Known(value=(*found.value, *usable, *intel.gpus), source=found.source)
     if isinstance(found, Unknown) or isinstance(unseen(host, found), Unknown):
         return unseen(host, found), notes, ()
     shown: list[Gpu] = []

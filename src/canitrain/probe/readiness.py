@@ -8,7 +8,14 @@ from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
 from canitrain.core.hardware import Gpu, Package, Software
 from canitrain.probe.software import NOT_INSTALLED
-from canitrain.probe.software_tables import JETSON_CAPABILITIES, build_of, cuda_for, minimum_driver, runs_on
+from canitrain.probe.software_tables import (
+    JETSON_CAPABILITIES,
+    build_of,
+    cuda_for,
+    minimum_driver,
+    rocm_runs_on,
+    runs_on,
+)
 
 BUILDS_FOR = {Vendor.NVIDIA: "cu", Vendor.AMD: "rocm", Vendor.INTEL: "xpu", Vendor.APPLE: "mps"}
 """How the build of torch begins that uses a vendor's cards."""
@@ -22,6 +29,8 @@ MPS = (
 """Source: torch's "MPS environment variables"."""
 TENSORFLOW_CUDA = "12.2"
 """Of TensorFlow 2.15 and later, at the least. Source: tensorflow.org/install/source, "Tested build configurations"."""
+NEWEST_ROCM = "rocm99.0"
+NO_BUILD = "no build of torch has, so use another card or --device cpu"
 OLD_DRIVER = "update the NVIDIA driver first"
 
 
@@ -73,6 +82,8 @@ def _torch(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[st
         kind = "the CPU-only build" if torch.build == "cpu" else f"the {torch.build} build"
         return [f"torch {torch.version} is {kind} and cannot use the {gpus[0].name}: {_mend(vendor, software, gpus)}"]
     cuda = cuda_of(torch.build)
+    if vendor is Vendor.AMD:
+        return _rocm_code(torch, software, gpus)
     if vendor is not Vendor.NVIDIA or cuda is None:
         return []
     return [*_driver(torch, cuda, software, gpus), *_code(torch, cuda, software, gpus)]
@@ -108,6 +119,17 @@ def _code(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) 
                 f"(compute capability {capability.value}): {_mend(Vendor.NVIDIA, software, (gpu,))}"
             )
     return list(dict.fromkeys(warnings))
+
+
+def _rocm_code(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
+    """AMD cards for which the build has no code."""
+    return [
+        f"torch {torch.version} for {torch.build} has no code for the {gpu.name} ({gpu.compute_capability.value}): "
+        + (_mend(Vendor.AMD, software, gpus) if rocm_runs_on(NEWEST_ROCM, gpu.compute_capability.value) else NO_BUILD)
+        for gpu in gpus
+        if isinstance(gpu.compute_capability, Known)
+        and not rocm_runs_on(torch.build or "", gpu.compute_capability.value)
+    ]
 
 
 def _mend(vendor: Vendor, software: Software, gpus: tuple[Gpu, ...]) -> str:

@@ -53,6 +53,27 @@ architectures agrees with the last row.
 """
 
 
+ROCM_TARGETS = (
+    ((5, 0), frozenset({"gfx900", "gfx906", "gfx908", "gfx90a", "gfx1030", "gfx1100"})),
+    ((6, 0), frozenset({"gfx942", "gfx1101", "gfx1102"})),
+    ((6, 3), frozenset({"gfx1200", "gfx1201"})),
+    ((7, 0), frozenset({"gfx950", "gfx1103", "gfx1150", "gfx1151"})),
+)
+"""Targets that torch's wheels for ROCm gained with a version of ROCm; none was dropped.
+
+Source: PYTORCH_ROCM_ARCH in pytorch/pytorch .ci/docker/manywheel and .ci/docker/almalinux, build.sh, at several dates.
+Which 6.x brought gfx1101 and gfx1102 is taken early, so that no card is called unusable that is not.
+"""
+
+
+def rocm_runs_on(build: str, target: str) -> bool:
+    """Whether torch's build ``rocm6.2`` has code for ``gfx90a``; true where the build's version cannot be read."""
+    version = re.fullmatch(r"rocm(\d+)\.(\d+).*", build)
+    if version is None:
+        return True
+    return any((int(version[1]), int(version[2])) >= since and target in targets for since, targets in ROCM_TARGETS)
+
+
 def build_of(torch: str, cuda: str) -> Build | None:
     """The row for torch ``2.6.0`` built with CUDA ``12.4``, or ``None`` where the table has none."""
     version = re.match(r"(\d+)\.(\d+)", torch)

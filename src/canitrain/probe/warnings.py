@@ -36,7 +36,9 @@ def _unread_cards(hardware: Hardware) -> list[str]:
     if not isinstance(hardware.gpus, Unknown):
         return []
     mend = "run nvidia-smi, and install or reload the NVIDIA driver"
-    if "Insufficient Permissions" in hardware.gpus.reason or "permission denied" in hardware.gpus.reason:
+    if "/dev/kfd" in hardware.gpus.reason:
+        mend = "install the amdgpu driver of ROCm, or start the container with --device /dev/kfd --device /dev/dri"
+    elif "Insufficient Permissions" in hardware.gpus.reason or "permission denied" in hardware.gpus.reason:
         mend = "add this user to the groups video and render"
     elif any("container" in note or "pod" in note for note in hardware.software.notes):
         mend = "start the container with --gpus all, or request nvidia.com/gpu, and check nvidia-smi on its host"
