@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from canitrain.core.accuracy import Measurement
 from canitrain.core.calibration import Calibration
 from canitrain.core.dataset import Dataset
 from canitrain.core.evidence import Evidence, EvidenceLevel
@@ -13,6 +14,7 @@ from canitrain.core.recipe import Recipe
 from canitrain.core.report import EvidenceSummary, ModelSummary, Reason, Recommendation, Report, Resource
 from canitrain.core.target import CpuTarget, NoTarget
 from canitrain.core.version import VERSION
+from canitrain.estimate.measured_here import Correction, corrected, corrected_evidence, find_correction, is_of
 from canitrain.estimate.whole_run import evidence, loader_warnings, stages, whole_run
 from canitrain.verdict.advice import advise
 from canitrain.verdict.cards import suitable_cards
@@ -29,6 +31,7 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
     recipe: Recipe,
     calibration: Calibration,
     cards: tuple[GpuSpec, ...] = (),
+    measurements: tuple[Measurement, ...] = (),
 ) -> Report:
     """Whether ``profile`` trains on ``hardware`` by ``recipe``, with which batch, how long, and what would help.
 
@@ -39,18 +42,24 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
         recipe: A fully decided run.
         calibration: Fitted coefficients, from ``profiles/calibration/``.
         cards: Catalog cards to try in place of the machine's own.
+        measurements: Runs of ``canitrain measure`` on ``hardware``.
 
     Returns:
         The report; its figures are at ``recipe.batch_size``, or at the recommended batch where that is ``None``.
     """
+    correction: Correction | None = None
 
     def estimate(question: Question, batch_size: int) -> RunEstimate:
-        return whole_run(question, batch_size, calibration)
+        run = whole_run(question, batch_size, calibration)
+        return corrected(run, question, correction, calibration)
 
     target = choose_target(hardware, recipe)
     if isinstance(target, NoTarget):
         return _undecided(hardware, profile, dataset, recipe, target, cards, estimate)
     question = Question(hardware=hardware, profile=profile, dataset=dataset, recipe=recipe, target=target)
+    if measurements:
+        measured_at = sorted({row.batch_size for row in measurements if is_of(question, row)})
+        correction = find_correction(question, [estimate(question, size) for size in measured_at], measurements)
     plan = make_plan(question, estimate)
     return Report(
         version=VERSION,
@@ -62,7 +71,7 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
         hardware=hardware,
         device=target_label(target),
         batch_size=plan.run.batch_size,
-        evidence=evidence(question, calibration),
+        evidence=corrected_evidence(evidence(question, calibration), correction),
         memory=plan.run.memory,
         time=plan.run.time,
         batches=plan.rows,

@@ -11,7 +11,8 @@ from canitrain.cli.machine import MachineOptions, find_machine
 from canitrain.cli.output import answer, check_writable, tell, terminal_columns, wants_color
 from canitrain.cli.recipe import PrecisionChoice, RecipeOptions, decide_recipe
 from canitrain.cli.verdict_code import exit_code
-from canitrain.core.hardware import Hardware
+from canitrain.core.accuracy import Measurement
+from canitrain.core.hardware import THIS_MACHINE, Hardware
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Strategy
 from canitrain.core.report import Report, Status
@@ -117,9 +118,23 @@ def _check(
     from canitrain.catalog import load_calibration, load_cards  # noqa: PLC0415
 
     dataset, recipe = find_dataset(images_asked), decide_recipe(recipe_asked, profile, machine)
-    calibration = load_calibration()
+    calibration, measured = load_calibration(), _measured_here(machine)
     if best_kind(machine, recipe.device):
-        report = check(machine, profile, dataset, recipe, calibration)
+        report = check(machine, profile, dataset, recipe, calibration, (), measured)
         if report.verdict.status is Status.GO:
             return report
-    return check(machine, profile, dataset, recipe, calibration, load_cards())
+    return check(machine, profile, dataset, recipe, calibration, load_cards(), measured)
+
+
+def _measured_here(machine: Hardware) -> tuple[Measurement, ...]:
+    """What ``canitrain measure`` remembered; it says nothing about any other machine."""
+    if machine.origin != THIS_MACHINE:
+        return ()
+    from canitrain.measure import remembered_path  # noqa: PLC0415  # not for saved machines
+
+    path = remembered_path()
+    if not path.exists():
+        return ()
+    from canitrain.catalog.measurements import load_measurements  # noqa: PLC0415
+
+    return load_measurements(path)

@@ -73,7 +73,7 @@ def run_line(report: Report) -> str:
     parts = [
         batch,
         PRECISION[recipe.precision],
-        f"{recipe.epochs:,} epochs of {report.dataset.images:,} images",
+        f"{_counted(recipe.epochs, 'epoch')} of {_counted(report.dataset.images, 'image')}",
         f"at {image_size(recipe.image_size)}",
         OPTIMIZER[recipe.optimizer],
         _counted(chosen.workers, "loader worker"),
@@ -117,7 +117,7 @@ def defaults_line(report: Report) -> str:
     """Which of the recipe's values are the implementation's own, and which were given."""
     recipe = report.recipe
     values = {
-        "epochs": f"{recipe.epochs:,} epochs",
+        "epochs": _counted(recipe.epochs, "epoch"),
         "image_size": image_size(recipe.image_size),
         "optimizer": OPTIMIZER[recipe.optimizer],
         "precision": PRECISION[recipe.precision],
@@ -132,11 +132,14 @@ def defaults_line(report: Report) -> str:
 
 
 def _counted(count: float, noun: str) -> str:
-    return f"{count:g} {noun}" if count == 1 else f"{count:g} {noun}s"
+    number = f"{count:,.0f}" if count == round(count) else f"{count:g}"
+    return f"{number} {noun}" if count == 1 else f"{number} {noun}s"
 
 
 def _run_in(report: Report) -> str:
-    batch = f"batch {report.batch_size}, {PRECISION[report.recipe.precision]}, {report.recipe.epochs:,} epochs"
+    batch = (
+        f"batch {report.batch_size}, {PRECISION[report.recipe.precision]}, {_counted(report.recipe.epochs, 'epoch')}"
+    )
     return batch if report.time is None else f"{batch} in {duration_interval(report.time.total_s)}"
 
 

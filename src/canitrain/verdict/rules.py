@@ -81,7 +81,8 @@ def time_rule(question: Question, run: RunEstimate) -> Reason | None:
     recipe, total_s = question.recipe, run.time.total_s
     given = "" if "max_time" in recipe.given else ", the default of --max-time"
     limit = f"the limit is {format_duration(recipe.max_time_s)}{given}"
-    took = f"{recipe.epochs:,} epochs take {format_duration(total_s.expected)}"
+    epochs = "1 epoch takes" if recipe.epochs == 1 else f"{recipe.epochs:,} epochs take"
+    took = f"{epochs} {format_duration(total_s.expected)}"
     if total_s.high <= recipe.max_time_s:
         status, message = Status.GO, f"{took}, {limit}"
     elif total_s.expected <= recipe.max_time_s:

@@ -1,0 +1,180 @@
+"""Estimates put right by what ``canitrain measure`` saw on this machine (DESIGN 3.3: the best evidence there is)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from canitrain.core.accuracy import Measurement, MemoryKind
+from canitrain.core.calibration import Calibration
+from canitrain.core.evidence import Evidence, EvidenceLevel
+from canitrain.core.interval import Interval
+from canitrain.core.question import Question, RunEstimate
+from canitrain.core.report import Bottleneck, EvidenceSummary, GpuMemory, StepParts, Time
+from canitrain.core.target import CpuTarget, GpuTarget
+from canitrain.core.units import format_bytes, format_duration
+
+CPU_NAME = "cpu"
+"""How a measurement names the processor."""
+LOADING = "loading"
+"""The share of a CPU's seconds that goes into loading images."""
+_DEVICE_BOUND = (
+    Bottleneck.GPU_COMPUTE,
+    Bottleneck.GPU_MEMORY_BANDWIDTH,
+    Bottleneck.LAUNCHES,
+    Bottleneck.CPU_COMPUTE,
+)
+
+
+class Correction(Struct, frozen=True, kw_only=True):
+    """Measured / estimated, each ``None`` where it was not measured, and which run that was."""
+
+    target: GpuTarget | CpuTarget
+    time_ratio: float | None
+    memory_ratio: float | None
+    detail: str
+
+
+def find_correction(
+    question: Question, estimate_at: Sequence[RunEstimate], measurements: Iterable[Measurement]
+) -> Correction | None:
+    """What the measurement nearest to the run says, ``None`` where there is none of this model, recipe and device.
+
+    Args:
+        question: the run.
+        estimate_at: uncorrected estimates at the batch sizes that were measured.
+        measurements: what was measured on this machine; of equally near ones the last counts.
+    """
+    estimates = {estimate.batch_size: estimate for estimate in estimate_at}
+    found = [row for row in measurements if row.batch_size in estimates and is_of(question, row)]
+    if not found:
+        return None
+    wanted = question.recipe.batch_size or question.recipe.effective_batch_size
+    nearest = min(abs(row.batch_size - wanted) for row in found)
+    rows = [row for row in found if abs(row.batch_size - wanted) == nearest]
+    estimate = estimates[rows[-1].batch_size]
+    step_s = next((row.step_s for row in reversed(rows) if row.step_s), None)
+    device = next((row.memory_bytes for row in reversed(rows) if row.memory_kind is MemoryKind.DEVICE), None)
+    gpu = estimate.memory.gpu
+    told = [f"batch {rows[-1].batch_size}"]
+    told += [f"{format_duration(step_s)} a step"] if step_s else []
+    told += [format_bytes(device)] if device else []
+    return Correction(
+        target=question.target,
+        time_ratio=None if step_s is None else step_s / device_step_s(estimate.time),
+        memory_ratio=None if device is None or gpu is None else device / gpu.device_bytes.expected,
+        detail=f"canitrain measure on this machine: {', '.join(told)}",
+    )
+
+
+def is_of(question: Question, row: Measurement) -> bool:
+    """Whether ``row`` measured this model, size, precision, optimizer and device."""
+    recipe, size = question.recipe, question.recipe.image_size
+    sizes = {f"{size.shorter}x{size.longer}"} | ({str(size.shorter)} if size.shorter == size.longer else set())
+    return (
+        row.model == question.profile.name
+        and row.image_size in sizes
+        and row.precision == recipe.precision.value
+        and row.optimizer == recipe.optimizer.value
+        and row.gpu.removeprefix("NVIDIA ") == device_name(question.target)
+    )
+
+
+def corrected(
+    run: RunEstimate, question: Question, correction: Correction | None, calibration: Calibration
+) -> RunEstimate:
+    """``run`` with every device figure times measured / estimated; unchanged on another device."""
+    if correction is None or device_name(question.target) != device_name(correction.target):
+        return run
+    time, memory = run.time, run.memory
+    if correction.time_ratio is not None:
+        width = next(row for row in calibration.time.width if row.level is EvidenceLevel.MEASURED_HERE)
+        time = _time(time, correction.time_ratio, low_ratio=width.low_ratio, high_ratio=width.high_ratio)
+    if correction.memory_ratio is not None and memory.gpu is not None:
+        spread = calibration.memory.spread[EvidenceLevel.MEASURED_HERE]
+        gpu = _memory(memory.gpu, correction.memory_ratio, spread.low.value, spread.high.value)
+        memory = replace(memory, gpu=gpu)
+    return RunEstimate(batch_size=run.batch_size, memory=memory, time=time)
+
+
+def corrected_evidence(evidence: EvidenceSummary, correction: Correction | None) -> EvidenceSummary:
+    """``evidence``, measured here where it was."""
+    if correction is None:
+        return evidence
+    here = Evidence(level=EvidenceLevel.MEASURED_HERE, detail=correction.detail)
+    return EvidenceSummary(
+        memory=evidence.memory if correction.memory_ratio is None else here,
+        time=evidence.time if correction.time_ratio is None else here,
+    )
+
+
+def device_name(target: GpuTarget | CpuTarget) -> str:
+    """As a measurement names it, without the vendor."""
+    return CPU_NAME if isinstance(target, CpuTarget) else target.weakest.name.removeprefix("NVIDIA ")
+
+
+def device_step_s(time: Time) -> float:
+    """Seconds of a step without loader, disk and exchange, which ``canitrain measure`` does not have."""
+    return max(time.parts.compute_s - time.kinds_s.get(LOADING, 0.0), time.parts.launches_s)
+
+
+def _time(time: Time, ratio: float, *, low_ratio: float, high_ratio: float) -> Time:
+    """The device's seconds times ``ratio``; what waits for images stays as it was."""
+    before = time.parts
+    kinds_s = {kind: kind_s * (1.0 if kind == LOADING else ratio) for kind, kind_s in time.kinds_s.items()}
+    after = StepParts(
+        compute_s=sum(kinds_s.values()),
+        launches_s=before.launches_s * ratio,
+        loader_s=before.loader_s,
+        storage_s=before.storage_s,
+        communication_s=before.communication_s,
+        optimizer_s=before.optimizer_s * ratio,
+    )
+    factor = _step_s(after) / _step_s(before)
+    device_s = max(after.compute_s, after.launches_s)
+    waiting = {Bottleneck.DECODE: after.loader_s, Bottleneck.STORAGE: after.storage_s}
+    slowest = max(waiting, key=lambda each: waiting[each])
+    device_bound = device_s >= waiting[slowest]
+    kept = time.bottleneck if time.bottleneck in _DEVICE_BOUND else Bottleneck.GPU_COMPUTE
+    bottleneck = time.bottleneck if time.bottleneck is Bottleneck.COMMUNICATION else kept if device_bound else slowest
+
+    def scaled(interval: Interval) -> Interval:
+        moved = interval.scaled(factor)
+        if not device_bound:
+            return moved
+        return Interval(low=moved.expected * low_ratio, expected=moved.expected, high=moved.expected * high_ratio)
+
+    return replace(
+        time,
+        step_s=scaled(time.step_s),
+        epoch_s=scaled(time.epoch_s),
+        total_s=scaled(time.total_s),
+        images_per_s=time.images_per_s / factor,
+        bottleneck=bottleneck,
+        parts=after,
+        validation_s=time.validation_s * factor,
+        kinds_s=kinds_s,
+        energy_kwh=None if time.energy_kwh is None else time.energy_kwh * factor,
+        cost=None if time.cost is None else time.cost * factor,
+    )
+
+
+def _step_s(parts: StepParts) -> float:
+    return max(parts.compute_s, parts.launches_s, parts.loader_s, parts.storage_s) + parts.communication_s
+
+
+def _memory(memory: GpuMemory, ratio: float, low_ratio: float, high_ratio: float) -> GpuMemory:
+    def around(interval: Interval) -> Interval:
+        expected = interval.expected * ratio
+        return Interval(low=expected * low_ratio, expected=expected, high=expected * high_ratio)
+
+    return replace(
+        memory,
+        allocated_bytes=around(memory.allocated_bytes),
+        reserved_bytes=around(memory.reserved_bytes),
+        device_bytes=around(memory.device_bytes),
+        required_bytes=around(memory.required_bytes),
+        parts={name: size_bytes * ratio for name, size_bytes in memory.parts.items()},
+    )

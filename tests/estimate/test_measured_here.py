@@ -1,0 +1,147 @@
+"""What was measured on this machine puts estimates right: by how much, for which runs, and where not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from canitrain import catalog
+from canitrain.check import check
+from canitrain.cli.recipe import RecipeOptions, decide_recipe
+from canitrain.core.accuracy import Measurement, MemoryKind
+from canitrain.core.evidence import EvidenceLevel
+from canitrain.core.fact import Known
+from canitrain.core.hardware import Hardware
+from canitrain.core.report import Report
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "render"))
+
+from made_up import HARDWARE
+
+PROFILE = catalog.load_model("yolov5s")
+CALIBRATION = catalog.load_calibration()
+
+
+def machine(gpu: str = "Tesla T4") -> Hardware:
+    return replace(HARDWARE, gpus=Known(value=catalog.describe_gpus(gpu) if gpu else (), source="made up"))
+
+
+def report(*measurements: Measurement, hardware: Hardware | None = None, **options: Any) -> Report:
+    host = hardware or machine()
+    recipe = decide_recipe(RecipeOptions(batch_size=options.pop("batch_size", 16), **options), PROFILE, host)
+    dataset = replace(catalog.load_dataset("coco"), images=5000)
+    return check(host, PROFILE, dataset, recipe, CALIBRATION, (), measurements)
+
+
+def row(**changes: Any) -> Measurement:
+    standard = Measurement(
+        row=2,
+        model="yolov5s",
+        image_size="640",
+        batch_size=16,
+        gpus=1,
+        gpu="Tesla T4",
+        precision="amp",
+        optimizer="sgd-momentum",
+        memory_kind=MemoryKind.DEVICE,
+        memory_bytes=None,
+        step_s=None,
+        images_per_s=None,
+        source=None,
+    )
+    return replace(standard, **changes)
+
+
+def compute_s(found: Report) -> float:
+    assert found.time is not None
+    return found.time.parts.compute_s
+
+
+def device_bytes(found: Report) -> float:
+    assert found.memory is not None
+    assert found.memory.gpu is not None
+    return found.memory.gpu.device_bytes.expected
+
+
+def test_a_measured_step_is_the_estimate() -> None:
+    slow_s = 2.0
+    found = report(row(step_s=slow_s))
+
+    assert found.time is not None
+    assert found.time.step_s.expected == pytest.approx(slow_s)
+    assert found.evidence.time.level is EvidenceLevel.MEASURED_HERE
+    assert found.evidence.memory.level is not EvidenceLevel.MEASURED_HERE
+    assert sum(found.time.kinds_s.values()) == pytest.approx(found.time.parts.compute_s)
+
+
+def test_measured_memory_is_the_estimate_and_its_parts_still_add_up() -> None:
+    found = report(row(memory_bytes=6e9))
+
+    assert device_bytes(found) == pytest.approx(6e9)
+    assert found.memory is not None
+    assert found.memory.gpu is not None
+    assert sum(found.memory.gpu.parts.values()) == pytest.approx(6e9)
+    assert found.evidence.memory.level is EvidenceLevel.MEASURED_HERE
+
+
+def test_the_interval_narrows() -> None:
+    def width(found: Report) -> float:
+        assert found.memory is not None
+        assert found.memory.gpu is not None
+        device = found.memory.gpu.device_bytes
+        return (device.high - device.low) / device.expected
+
+    assert width(report(row(memory_bytes=6e9))) < width(report())
+
+
+def test_other_batches_move_by_the_same_ratio() -> None:
+    before, measured = report(batch_size=16), row(memory_bytes=2 * device_bytes(report(batch_size=16)))
+
+    assert device_bytes(report(measured, batch_size=4)) == pytest.approx(2 * device_bytes(report(batch_size=4)))
+    assert device_bytes(report(measured)) == pytest.approx(2 * device_bytes(before))
+
+
+def test_the_nearest_and_then_the_last_measurement_counts() -> None:
+    far, older, newer = (row(batch_size=2, step_s=9.0), row(step_s=3.0), row(step_s=2.0))
+    found = report(far, older, newer)
+
+    assert found.time is not None
+    assert found.time.step_s.expected == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "yolov5m"},
+        {"image_size": "320"},
+        {"precision": "fp32"},
+        {"optimizer": "adam"},
+        {"gpu": "Tesla V100"},
+        {"gpu": "cpu"},
+    ],
+)
+def test_a_measurement_of_another_run_changes_nothing(changes: dict[str, str]) -> None:
+    assert report(row(step_s=9.0, memory_bytes=9e9, **changes)) == report()
+
+
+def test_a_fast_device_leaves_the_loader_as_bottleneck() -> None:
+    found = report(row(step_s=1e-4))
+
+    assert found.time is not None
+    assert found.time.bottleneck.value in ("decode", "storage")
+    assert found.time.step_s.expected > 1e-4
+
+
+def test_a_cpu_is_put_right_too_and_loading_keeps_its_share() -> None:
+    host = machine("")
+    before = report(hardware=host)
+    assert before.time is not None
+    loading_s = before.time.kinds_s["loading"]
+    found = report(row(gpu="cpu", precision="fp32", memory_kind=None, step_s=50.0), hardware=host)
+
+    assert compute_s(found) == pytest.approx(50.0 + loading_s)
+    assert found.evidence.time.level is EvidenceLevel.MEASURED_HERE
