@@ -43,7 +43,10 @@ CONTEXT_MIB = {
 """Other generations than the fitted one: from a context whose kernels load lazily to one as large as the fitted one."""
 OTHER_CONTEXT_MIB = (250, 900, 2000)
 LAZY_CONTEXT_MIB = 400
-"""A100, CUDA 12 with kernels loaded lazily: the low end of the fitted generation."""
+"""A100, CUDA 12 with kernels loaded lazily: the least of the fitted generation."""
+CONTEXT_SPREAD = 0.02
+"""Share of the fitted context on either side: the rest of the error is in the interval of the pool."""
+ERRATIC_CHANNELS, ERRATIC_PIXELS = 240, 28 * 28
 WIDENING = {
     # what the fitted interval's distance from 1 is multiplied by, and the least distance
     EvidenceLevel.MEASURED_HERE: (0.4, 0.02),
@@ -66,7 +69,7 @@ class FittedMemory:
     slack_untraced_ratio: float
     bounds: tuple[float, float]
     """Measured / expected pool at both ends of the interval."""
-    bounds_grouped: tuple[float, float]
+    bounds_erratic: tuple[float, float]
     runs: int
     residual: str
 
@@ -80,7 +83,7 @@ DRAFT = FittedMemory(
     other=0.1,
     slack_untraced_ratio=0.11,
     bounds=(0.9, 1.1),
-    bounds_grouped=(0.9, 1.2),
+    bounds_erratic=(0.9, 1.2),
     runs=0,
     residual="",
 )
@@ -100,7 +103,8 @@ def calibration_of(fitted: FittedMemory) -> MemoryCalibration:
     near = "between a context whose kernels load lazily and the fitted A100"
     contexts = {generation: _context(mib, near) for generation, mib in CONTEXT_MIB.items()}
     fitted_mib = fitted.context_bytes / MIB_BYTES
-    contexts[Generation.AMPERE] = _context((LAZY_CONTEXT_MIB, fitted_mib, fitted_mib * 1.05), source, fitted.residual)
+    narrow = (1 - CONTEXT_SPREAD) * fitted_mib, fitted_mib, (1 + CONTEXT_SPREAD) * fitted_mib
+    contexts[Generation.AMPERE] = _context(narrow, source, fitted.residual, least=LAZY_CONTEXT_MIB)
     return MemoryCalibration(
         fitted_generations=(Generation.AMPERE,),
         fitted_libraries=("timm",),
@@ -120,13 +124,17 @@ def calibration_of(fitted: FittedMemory) -> MemoryCalibration:
             fitted.slack_untraced_ratio, "share of the live peak", "median of the replayed slack of the fitted models"
         ),
         slack_multi_scale_ratio=ratio(
-            0.15, "share of the live peak", "replays of YOLOv5s through the allocator's rules at varying and at one size"
+            0.15,
+            "share of the live peak",
+            "replays of YOLOv5s through the allocator's rules at varying and at one size",
         ),
         checkpoint_kept_ratio=ratio(
             0.15, "share of saved bytes", "a stage's input among the six to seven tensors that a residual block saves"
         ),
         spread={level: _spread(fitted.bounds, level, fitted) for level in EvidenceLevel},
-        spread_grouped={level: _spread(fitted.bounds_grouped, level, fitted) for level in EvidenceLevel},
+        erratic_channels=ratio(ERRATIC_CHANNELS, "channels"),
+        erratic_pixels=ratio(ERRATIC_PIXELS, "pixels"),
+        spread_erratic={level: _spread(fitted.bounds_erratic, level, fitted) for level in EvidenceLevel},
     )
 
 
@@ -134,12 +142,14 @@ def _bytes(value: float) -> Coefficient:
     return Coefficient(value=float(value), unit="bytes", source=DOCS)
 
 
-def _context(mib: tuple[float, float, float], source: str, residual: str = "") -> Context:
-    low, expected, high = (
+def _context(
+    mib: tuple[float, float, float], source: str, residual: str = "", *, least: float | None = None
+) -> Context:
+    lowest, low, expected, high = (
         Coefficient(value=float(round(value)) * MIB_BYTES, unit="bytes", source=source, residual=residual)
-        for value in mib
+        for value in (mib[0] if least is None else least, *mib)
     )
-    return Context(low=low, expected=expected, high=high)
+    return Context(least=lowest, low=low, expected=expected, high=high)
 
 
 def _spread(bounds: tuple[float, float], level: EvidenceLevel, fitted: FittedMemory) -> Spread:

@@ -41,7 +41,12 @@ def workspace(**changes: float) -> Workspace:
 
 def calibration(**changes: Any) -> MemoryCalibration:
     """No workspace, no slack, a context of 100 MiB, intervals of +-10 %."""
-    context = Context(low=number(50 * MIB_BYTES), expected=number(100 * MIB_BYTES), high=number(200 * MIB_BYTES))
+    context = Context(
+        least=number(25 * MIB_BYTES),
+        low=number(50 * MIB_BYTES),
+        expected=number(100 * MIB_BYTES),
+        high=number(200 * MIB_BYTES),
+    )
     plain = MemoryCalibration(
         context={},
         context_other=context,
@@ -55,7 +60,9 @@ def calibration(**changes: Any) -> MemoryCalibration:
         slack_multi_scale_ratio=number(0.0),
         checkpoint_kept_ratio=number(0.0),
         spread={level: Spread(low=number(0.9), high=number(1.1)) for level in EvidenceLevel},
-        spread_grouped={level: Spread(low=number(0.9), high=number(1.5)) for level in EvidenceLevel},
+        spread_erratic={level: Spread(low=number(0.9), high=number(1.5)) for level in EvidenceLevel},
+        erratic_channels=number(8),
+        erratic_pixels=number(1000),
         fitted_generations=(),
         fitted_libraries=(),
     )

@@ -11,6 +11,8 @@ from canitrain.core.gpu import Generation
 class Context(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Device memory of a process before any tensor: the driver's context and the libraries' kernels."""
 
+    least: Coefficient
+    """With kernels loaded lazily: what the least that runs needs."""
     low: Coefficient
     expected: Coefficient
     high: Coefficient
@@ -58,8 +60,12 @@ class MemoryCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     checkpoint_kept_ratio: Coefficient
     """Share of a stage's saved bytes that activation checkpointing keeps (its input)."""
     spread: dict[EvidenceLevel, Spread]
-    """Of models whose k x k convolutions are all dense."""
-    spread_grouped: dict[EvidenceLevel, Spread]
-    """Of models with grouped or depthwise convolutions, whose workspaces are erratic."""
+    """Of models without erratic convolutions."""
+    spread_erratic: dict[EvidenceLevel, Spread]
+    """Of models with erratic convolutions: for some batch sizes cuDNN takes a workspace of gigabytes for them."""
+    erratic_channels: Coefficient
+    """Grouped and depthwise convolutions over at least so many channels are erratic ..."""
+    erratic_pixels: Coefficient
+    """... where their input has at least so many pixels an image."""
     fitted_generations: tuple[Generation, ...]
     fitted_libraries: tuple[str, ...]

@@ -51,7 +51,7 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
     slack_weights_bytes: float
     slack_untraced_ratio: float
     spread: Spread
-    spread_grouped: Spread
+    spread_erratic: Spread
 
     @classmethod
     def of(cls, profile: ModelProfile, recipe: Recipe, card: GpuSpec, calibration: MemoryCalibration) -> DeviceTerms:
@@ -65,7 +65,7 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
             slack_weights_bytes=calibration.slack_weights_ratio.value * profile.trainable_parameter_bytes,
             slack_untraced_ratio=calibration.slack_untraced_ratio.value,
             spread=calibration.spread[level],
-            spread_grouped=calibration.spread_grouped[level],
+            spread_erratic=calibration.spread_erratic[level],
         )
 
 
@@ -110,12 +110,12 @@ def step_figures(
     reserved_bytes = pooled_bytes + slack_bytes + terms.slack_live_ratio * live_bytes + terms.slack_weights_bytes
     least_bytes = held.held_bytes + terms.blas_bytes + live_bytes
     context = terms.context
-    spread = terms.spread_grouped if step.erratic else terms.spread
+    spread = terms.spread_erratic if step.erratic else terms.spread
     return GpuMemory(
         allocated_bytes=_around(allocated_bytes, spread, None),
         reserved_bytes=_around(reserved_bytes, spread, None),
         device_bytes=_around(reserved_bytes, spread, context),
-        required_bytes=_around(least_bytes, spread, context),
+        required_bytes=_required(least_bytes, spread, context),
         budget_bytes=budget_bytes,
         total_bytes=total_bytes,
         parts={
@@ -151,3 +151,10 @@ def _around(expected_bytes: float, spread: Spread, context: Context | None) -> I
         expected=expected_bytes + context.expected.value,
         high=high + context.high.value,
     )
+
+
+def _required(expected_bytes: float, spread: Spread, context: Context) -> Interval:
+    """As ``_around``, down to the least context."""
+    around = _around(expected_bytes, spread, context)
+    low = expected_bytes * spread.low.value + context.least.value
+    return Interval(low=min(low, around.low), expected=around.expected, high=around.high)

@@ -14,7 +14,7 @@ from canitrain.core.profile import ModelProfile, Peak, Phase, Stage, Trace
 from canitrain.core.recipe import Freeze, Recipe, Strategy
 from canitrain.estimate.line import Line
 from canitrain.estimate.persistent import Persistent, persistent
-from canitrain.estimate.workspace import factors_for, workspace_line
+from canitrain.estimate.workspace import factors_for, is_erratic, workspace_line
 
 NOTHING = Line(fixed=0.0, per_image=0.0)
 
@@ -40,7 +40,7 @@ class StepMemory(Struct, frozen=True, kw_only=True):
     slack: Line | None
     """What the pool keeps beyond allocated bytes, as replayed when the model was traced."""
     erratic: bool
-    """Whether there are grouped or depthwise convolutions, whose workspaces vary."""
+    """Whether there are convolutions whose workspace jumps."""
     gathered: Line
     """DataParallel: what GPU 0 holds for the others."""
 
@@ -71,7 +71,7 @@ def step_memory(
         moments=moments,
         workspaces=upper_envelope(workspaces),
         slack=_slack(trace, shape),
-        erratic=any(convolution.groups > 1 for convolution in trace.convolutions),
+        erratic=any(is_erratic(convolution, shape, calibration) for convolution in trace.convolutions),
         gathered=_gathered(trace, recipe, shape, held),
     )
 

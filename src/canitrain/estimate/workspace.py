@@ -73,6 +73,15 @@ def workspace_line(convolution: Convolution, shape: BatchShape, factors: Workspa
     return tensors_line(convolution, shape).scaled(copies)
 
 
+def is_erratic(convolution: Convolution, shape: BatchShape, calibration: MemoryCalibration) -> bool:
+    """Whether ``convolution`` is of the sort whose workspace jumps from one batch size to the next."""
+    return (
+        convolution.groups > 1
+        and convolution.in_channels >= calibration.erratic_channels.value
+        and _line(convolution.input_pixels, shape).at(1) >= calibration.erratic_pixels.value
+    )
+
+
 def factors_for(card: GpuSpec, precision: Precision, calibration: MemoryCalibration) -> Workspace:
     """The workspace coefficients that apply on ``card``."""
     return calibration.matrix_workspace if uses_matrix_units(card, precision) else calibration.vector_workspace

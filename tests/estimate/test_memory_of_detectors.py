@@ -1,0 +1,75 @@
+"""The estimate of built-in profiles against what others measured."""
+
+from __future__ import annotations
+
+import memory_cases as cases
+import pytest
+
+from canitrain.catalog import find_card, load_model
+from canitrain.core.polynomial import BatchShape
+from canitrain.core.profile import ImageSize, Precision
+from canitrain.core.recipe import Optimizer
+from canitrain.core.report import GpuMemory
+from canitrain.core.units import GB_BYTES
+from canitrain.estimate.gpu_memory import gpu_memory
+
+BOXES = 20.0
+
+
+def yolov5(name: str, side: int, batch_size: int, card: str, **changes: object) -> GpuMemory:
+    """As YOLOv5's train.py trains: AMP, SGD with momentum, EMA."""
+    profile = load_model(name)
+    recipe = cases.recipe(
+        **{
+            "precision": Precision.AMP,
+            "optimizer": Optimizer.SGD_MOMENTUM,
+            "image_size": ImageSize(shorter=side, longer=side),
+            "batch_size": batch_size,
+            "effective_batch_size": max(64, batch_size),
+            "ema": True,
+            **changes,
+        }
+    )
+    shape = BatchShape(batch_size=batch_size, pixels=side * side, boxes=BOXES)
+    return gpu_memory(profile, recipe, shape, find_card(card), cases.shipped(), total_bytes=None, budget_bytes=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "batch_size", "measured_gb"),
+    [
+        # mmyolo v0.6.0 configs/yolov5/README.md, A100: max_memory_allocated of the same architecture
+        ("yolov5n", 640, 16, 1.5),
+        ("yolov5m", 640, 16, 5.0),
+        ("yolov5n6", 1280, 16, 5.8),
+        ("yolov5m6", 1280, 16, 19.1),
+        ("yolov5n", 512, 64, 3.5),
+        ("yolov5m", 512, 64, 12.0),
+    ],
+)
+def test_allocated_memory_of_yolov5_is_within_15_percent(name, side, batch_size, measured_gb):
+    allocated = yolov5(name, side, batch_size, "A100 40GB").allocated_bytes
+    assert allocated.expected == pytest.approx(measured_gb * GB_BYTES, rel=0.15)
+    assert allocated.low <= measured_gb * GB_BYTES <= allocated.high
+
+
+@pytest.mark.parametrize(("card", "measured_gb"), [("V100 16GB", 3.7), ("T4", 3.74)])
+def test_reserved_memory_of_yolov5s_before_its_first_validation_is_within_8_percent(card, measured_gb):
+    # ultralytics/yolov5 v6.1 to v7.0 tutorial.ipynb, GPU_mem of epoch 0, decimal GB
+    assert yolov5("yolov5s", 640, 16, card).reserved_bytes.expected == pytest.approx(measured_gb * GB_BYTES, rel=0.08)
+
+
+def test_mixed_precision_saves_half_of_a_yolov5():
+    amp = yolov5("yolov5s", 640, 16, "T4").parts["activations"]
+    full = yolov5("yolov5s", 640, 16, "T4", precision=Precision.FP32).parts["activations"]
+    assert 0.45 <= amp / full <= 0.65
+
+
+def test_mixed_precision_saves_nothing_in_a_faster_rcnn_with_frozen_batch_norm():
+    profile = load_model("fasterrcnn")
+    shape = BatchShape(batch_size=2, pixels=800.0 * 1344, boxes=BOXES)
+    live = {
+        precision: max(peak.live_bytes.at(shape) for peak in profile.traces[precision].peaks)
+        for precision in (Precision.FP32, Precision.AMP)
+    }
+    # frozen batch norm promotes to fp32, so half copies come on top
+    assert live[Precision.AMP] > live[Precision.FP32]
