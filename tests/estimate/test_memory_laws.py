@@ -14,6 +14,7 @@ from canitrain.core.recipe import Freeze, Optimizer, Recipe, Strategy
 from canitrain.core.report import GpuMemory, Status
 from canitrain.estimate.batch_search import largest_batch, memory_status
 from canitrain.estimate.gpu_memory import gpu_memory
+from canitrain.estimate.line import Line, upper_envelope
 
 FIGURES = ("allocated_bytes", "reserved_bytes", "device_bytes", "required_bytes")
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -120,3 +121,14 @@ def test_the_search_finds_the_last_batch_that_goes(profile, recipe, card, shape,
     assert found is None or status(found) is Status.GO
     if found != 4096:
         assert status((found or 0) + 1) is not Status.GO
+
+
+lines = st.builds(Line, fixed=st.floats(0, 1e9), per_image=st.floats(0, 1e7))
+
+
+@few
+@given(st.lists(lines, min_size=1, max_size=20), st.integers(1, 4096))
+def test_the_envelope_of_lines_holds_the_highest_at_every_batch(all_lines, batch_size):
+    kept = upper_envelope(all_lines, lambda line: line)
+    highest = max(line.at(batch_size) for line in all_lines)
+    assert max(line.at(batch_size) for line in kept) == pytest.approx(highest)

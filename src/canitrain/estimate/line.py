@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
 from msgspec import Struct
 
 
@@ -26,3 +29,32 @@ class Line(Struct, frozen=True, kw_only=True):
     def less(self, other: Line) -> Line:
         """This line minus ``other``, neither term below zero: the difference still grows with the batch."""
         return Line(fixed=max(self.fixed - other.fixed, 0.0), per_image=max(self.per_image - other.per_image, 0.0))
+
+
+T = TypeVar("T")
+
+
+def upper_envelope(holders: Iterable[T], line_of: Callable[[T], Line]) -> tuple[T, ...]:
+    """Those of ``holders`` whose line is the highest of all at some batch size >= 1."""
+    pairs = [(line_of(holder), holder) for holder in holders]
+    pairs.sort(key=_slope_first)
+    hull: list[tuple[Line, T]] = []
+    for line, holder in pairs:
+        first = line.fixed + line.per_image
+        while hull:
+            last = hull[-1][0]
+            if last.fixed + last.per_image > first and (len(hull) == 1 or not _hides(hull[-2][0], line, last)):
+                break
+            hull.pop()
+        hull.append((line, holder))
+    return tuple(holder for _, holder in hull)
+
+
+def _slope_first(pair: tuple[Line, object]) -> tuple[float, float]:
+    return pair[0].per_image, pair[0].fixed
+
+
+def _hides(flatter: Line, steeper: Line, between: Line) -> bool:
+    """Whether ``steeper`` overtakes ``flatter`` before ``between`` does."""
+    overtaking = (flatter.fixed - steeper.fixed) * (between.per_image - flatter.per_image)
+    return overtaking <= (flatter.fixed - between.fixed) * (steeper.per_image - flatter.per_image)

@@ -5,6 +5,8 @@ Polynomials are evaluated once here; asking for another batch then costs a few m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from canitrain.core.gpu import GpuSpec
@@ -12,7 +14,7 @@ from canitrain.core.memory_calibration import MemoryCalibration
 from canitrain.core.polynomial import BatchShape, Polynomial
 from canitrain.core.profile import ModelProfile, Peak, Phase, Stage, Trace
 from canitrain.core.recipe import Freeze, Recipe, Strategy
-from canitrain.estimate.line import Line
+from canitrain.estimate.line import Line, upper_envelope
 from canitrain.estimate.persistent import Persistent, persistent
 from canitrain.estimate.workspace import factors_for, is_erratic, workspace_line
 
@@ -34,7 +36,7 @@ class StepMemory(Struct, frozen=True, kw_only=True):
 
     persistent: Persistent
     moments: tuple[Moment, ...]
-    """Of forward and backward."""
+    """Those that can be the fullest."""
     workspaces: tuple[Line, ...]
     """Of every convolution of the step, none below another at every batch."""
     slack: Line | None
@@ -55,7 +57,7 @@ def step_memory(
     held = persistent(profile, recipe)
     frozen = {stage.name for stage in trace.stages if stage.backbone and recipe.freeze is Freeze.BACKBONE}
     relief = _relief_by_stage(trace, recipe, shape, calibration)
-    moments = tuple(
+    moments = (
         Moment(
             stage=peak.stage,
             phase=peak.phase,
@@ -68,21 +70,26 @@ def step_memory(
     )
     return StepMemory(
         persistent=held,
-        moments=moments,
-        workspaces=upper_envelope(workspaces),
+        moments=_candidates(moments, held),
+        workspaces=upper_envelope(workspaces, lambda line: line),
         slack=_slack(trace, shape),
         erratic=any(is_erratic(convolution, shape, calibration) for convolution in trace.convolutions),
         gathered=_gathered(trace, recipe, shape, held),
     )
 
 
-def upper_envelope(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    """``lines`` without those that another one covers at every batch size >= 0."""
-    kept: list[Line] = []
-    for line in sorted(lines, key=lambda each: (each.per_image, each.fixed), reverse=True):
-        if all(line.fixed > other.fixed for other in kept):
-            kept.append(line)
-    return tuple(kept)
+def _candidates(moments: Iterable[Moment], held: Persistent) -> tuple[Moment, ...]:
+    """The moments that are fullest at some batch size, with or without their workspace."""
+
+    def live(moment: Moment) -> Line:
+        gradients_bytes = held.moment_gradients_bytes(moment.gradients_bytes)
+        return Line(fixed=moment.live.fixed + gradients_bytes, per_image=moment.live.per_image)
+
+    def full(moment: Moment) -> Line:
+        return live(moment).plus(moment.workspace)
+
+    each = tuple(moments)
+    return (*upper_envelope(each, live), *upper_envelope(each, full))
 
 
 def _slack(trace: Trace, shape: BatchShape) -> Line | None:

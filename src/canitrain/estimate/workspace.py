@@ -11,7 +11,7 @@ from typing import assert_never
 
 from canitrain.core.gpu import Generation, GpuSpec, Vendor
 from canitrain.core.memory_calibration import MemoryCalibration, Workspace
-from canitrain.core.polynomial import BatchShape, Polynomial
+from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import Convolution, Precision
 from canitrain.estimate.line import Line
 
@@ -51,12 +51,16 @@ def workspace_kind(convolution: Convolution) -> WorkspaceKind:
     return WorkspaceKind.DENSE if convolution.groups == 1 else WorkspaceKind.GROUPED
 
 
-def tensors_line(convolution: Convolution, shape: BatchShape) -> Line:
-    """Bytes of one convolution's input and output, as a line in the batch size at ``shape``'s pixels and boxes."""
-    element_bytes = HALF_BYTES if convolution.half else FP32_BYTES
-    inputs = _line(convolution.input_pixels, shape).scaled(convolution.in_channels * element_bytes)
-    outputs = _line(convolution.output_pixels, shape).scaled(convolution.out_channels * element_bytes)
-    return inputs.plus(outputs)
+def tensors_line(convolution: Convolution, shape: BatchShape, copies: float = 1.0) -> Line:
+    """``copies`` times one convolution's input and output in bytes, as a line in the batch size at ``shape``."""
+    element_bytes = (HALF_BYTES if convolution.half else FP32_BYTES) * copies
+    read_fixed, read_per_image = convolution.input_pixels.affine(shape.pixels, shape.boxes)
+    written_fixed, written_per_image = convolution.output_pixels.affine(shape.pixels, shape.boxes)
+    channels_in, channels_out = convolution.in_channels * element_bytes, convolution.out_channels * element_bytes
+    return Line(
+        fixed=read_fixed * channels_in + written_fixed * channels_out,
+        per_image=read_per_image * channels_in + written_per_image * channels_out,
+    )
 
 
 def workspace_line(convolution: Convolution, shape: BatchShape, factors: Workspace) -> Line:
@@ -70,7 +74,7 @@ def workspace_line(convolution: Convolution, shape: BatchShape, factors: Workspa
             copies = factors.other.value
         case kind:
             assert_never(kind)
-    return tensors_line(convolution, shape).scaled(copies)
+    return tensors_line(convolution, shape, copies)
 
 
 def is_erratic(convolution: Convolution, shape: BatchShape, calibration: MemoryCalibration) -> bool:
@@ -78,15 +82,10 @@ def is_erratic(convolution: Convolution, shape: BatchShape, calibration: MemoryC
     return (
         convolution.groups > 1
         and convolution.in_channels >= calibration.erratic_channels.value
-        and _line(convolution.input_pixels, shape).at(1) >= calibration.erratic_pixels.value
+        and sum(convolution.input_pixels.affine(shape.pixels, shape.boxes)) >= calibration.erratic_pixels.value
     )
 
 
 def factors_for(card: GpuSpec, precision: Precision, calibration: MemoryCalibration) -> Workspace:
     """The workspace coefficients that apply on ``card``."""
     return calibration.matrix_workspace if uses_matrix_units(card, precision) else calibration.vector_workspace
-
-
-def _line(polynomial: Polynomial, shape: BatchShape) -> Line:
-    fixed, per_image = polynomial.affine(shape.pixels, shape.boxes)
-    return Line(fixed=fixed, per_image=per_image)
