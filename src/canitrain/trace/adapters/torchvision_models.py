@@ -84,11 +84,15 @@ VARIANTS = {
         backbone_weights="MobileNet_V3_Large_Weights.IMAGENET1K_V1",
     ),
     "maskrcnn_resnet50_fpn": Variant(title="Mask R-CNN R50-FPN", family="maskrcnn", aliases=("maskrcnn", "mask-rcnn")),
+    "maskrcnn_resnet50_fpn_v2": Variant(title="Mask R-CNN R50-FPN v2", family="maskrcnn"),
     "keypointrcnn_resnet50_fpn": Variant(
         title="Keypoint R-CNN R50-FPN", family="keypointrcnn", aliases=("keypointrcnn",), epochs=46, classes=2
     ),
     "retinanet_resnet50_fpn": Variant(
         title="RetinaNet R50-FPN", family="retinanet", aliases=("retinanet",), truth_sides=TINY_TRUTH_SIDES
+    ),
+    "retinanet_resnet50_fpn_v2": Variant(
+        title="RetinaNet R50-FPN v2", family="retinanet", truth_sides=TINY_TRUTH_SIDES
     ),
     "fcos_resnet50_fpn": Variant(title="FCOS R50-FPN", family="fcos", aliases=("fcos",)),
     "ssd300_vgg16": Variant(
