@@ -19,8 +19,8 @@ HEAD = """# Command line
 Generated from `--help` by `tools/write_cli_reference.py`; a test keeps it fresh.
 
 Exit codes: `0` go or tight, `1` no-go (or an accuracy bound missed), `2` bad usage or input, `3` unknown,
-`70` a bug of canitrain, `130` interrupted. The answer goes to stdout, everything else to stderr. `NO_COLOR`, `COLUMNS` and
-`TERM=dumb` are heeded; `CANITRAIN_DEBUG=1` shows the traceback of a bug.
+`70` a bug of canitrain, `130` interrupted. The answer goes to stdout, everything else to stderr. `NO_COLOR`,
+`COLUMNS` and `TERM=dumb` are heeded; `CANITRAIN_DEBUG=1` shows the traceback of a bug.
 """
 ENVIRONMENT = {
     "COLUMNS": "100",

@@ -1,6 +1,6 @@
 """A dozen whole screens as plain text files: exit code, stdout, stderr.
 
-``CANITRAIN_ACCEPT_SCREENS=1 pytest -p no:randomly tests/snapshots`` writes them anew; read the diff before committing it.
+``CANITRAIN_ACCEPT_SCREENS=1 pytest -p no:randomly tests/snapshots`` writes them anew; read the diff before you commit.
 """
 
 from __future__ import annotations
