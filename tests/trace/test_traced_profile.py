@@ -145,6 +145,8 @@ def test_a_spec_that_leads_nowhere_says_so(text, message):
         ("build = 1", "no function"),
         ("1 / 0", "does not run"),
         ("def build():\n    return 3", "returned int"),
+        ("def build():\n    raise ValueError('no weights')", "does not train: ValueError: no weights"),
+        ("from torch import nn\ndef build():\n    return nn.Conv2d(7, 1, 1)", "does not train"),
     ],
 )
 def test_a_file_that_does_not_keep_the_protocol_is_refused(tmp_path, source, message):

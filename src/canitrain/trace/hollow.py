@@ -63,6 +63,11 @@ def _convolution(args: Args) -> torch.Tensor:
             for n, k, s, p, d in zip(pixels, kernel, stride, padding, dilation, strict=True)
         ]
         channels = weight.shape[0]
+    expected = weight.shape[0] if transposed else weight.shape[1] * groups
+    if inputs.shape[1] != expected or min(sizes) < 1:
+        raise RuntimeError(
+            f"a convolution of {expected} channels and kernel {tuple(kernel)} cannot take {tuple(inputs.shape)}"
+        )
     shape = (inputs.shape[0], channels, *sizes)
     if inputs.dim() == 4 and _channels_last(inputs, weight):  # noqa: PLR2004 - batch, channels, height, width
         layout = torch.empty(shape, dtype=inputs.dtype, device="meta", memory_format=torch.channels_last)
@@ -88,6 +93,8 @@ def _convolution_backward(args: Args) -> tuple[torch.Tensor | None, ...]:
 
 def _batch_norm(args: Args) -> tuple[torch.Tensor, ...]:
     inputs, weight, training = args[0], args[1], args[5]
+    if weight is not None and len(weight) != inputs.shape[1]:
+        raise RuntimeError(f"a batch norm of {len(weight)} channels cannot take {tuple(inputs.shape)}")
     kept = (inputs.shape[1],) if training else (0,)
     statistics = weight.dtype if weight is not None else torch.float32
     return blank_like(inputs), _blank(kept, inputs, statistics), _blank(kept, inputs, statistics)
@@ -146,6 +153,8 @@ def _softmax_backward(args: Args) -> torch.Tensor:
 
 
 def _mm(args: Args) -> torch.Tensor:
+    if args[0].shape[-1] != args[1].shape[-2]:
+        raise RuntimeError(f"matrices of shapes {tuple(args[0].shape)} and {tuple(args[1].shape)} cannot be multiplied")
     return _blank((*args[0].shape[:-1], args[1].shape[-1]), args[0])
 
 

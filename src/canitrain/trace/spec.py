@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from canitrain.core.errors import InputError, MissingDependencyError
+from canitrain.core.errors import CanitrainError, InputError, MissingDependencyError
 from canitrain.core.profile import ModelProfile
 
 if TYPE_CHECKING:
@@ -69,10 +69,21 @@ def trace_spec(spec: str) -> ModelProfile:
         InputError: the spec names no model, or the model does not trace within its tolerance.
         MissingDependencyError: the library is not installed.
     """
-    subject = subject_of(spec)
-    from canitrain.trace.profile import trace_subject  # noqa: PLC0415 - imports torch
+    try:
+        subject = subject_of(spec)
+        from canitrain.trace.profile import trace_subject  # noqa: PLC0415 - imports torch
 
-    return trace_subject(subject)
+        return trace_subject(subject)
+    except CanitrainError:
+        raise
+    except Exception as error:
+        if not spec.rpartition(":")[0].endswith(".py"):
+            raise
+        # The user's code may fail in any way; its own traceback says where.
+        raise InputError(
+            f"{spec} does not train: {type(error).__name__}: {error}",
+            hint="run one training step of it on the CPU first; a model of fixed size can return a Subject",
+        ) from error
 
 
 def subject_of(spec: str) -> Subject:
