@@ -12,7 +12,7 @@ from canitrain.core.time_calibration import TimeCalibration
 
 HEADER = """\
 # Coefficients of the time estimate; the records in core/time_calibration.py say what each means.
-# Written by tools/fit_time.py (GPUs) and tools/fit_cpu_time.py (CPUs); what they do not fit stays as it is.
+# Rows whose source is tools/fit_time.py are rewritten by it; what it does not fit stays as it is.
 """
 
 

@@ -36,6 +36,8 @@ MODELS = {True: 10_000, False: 100}
 INFERENCE_WEIGHT = 0.5
 """Forward passes alone say less of a training step."""
 FOLDS = 5
+Width = tuple[float, float, str]
+"""Low and high ratio of measured to predicted, and the held-out error in words."""
 FITTED = "tools/fit_time.py"
 UNSEEN_VENDOR = 1.3
 """Assumed, not measured: what another vendor's software adds at both ends where only the datasheet speaks."""
@@ -157,6 +159,7 @@ def main() -> None:
             margin = UNSEEN_VENDOR if level is EvidenceLevel.DATASHEET else 1.0
             low, high = np.quantile(ratio, TAIL) / margin, np.quantile(ratio, 1 - TAIL) * margin
             widths[level] = (low, high, _summary(predicted, table.step_s, rows))
+    widths = widening(widths)
     _print_cards(table, by_card)
     _print_worst(table, by_model, plain)
     _print_coefficients(table, logs)
@@ -165,7 +168,7 @@ def main() -> None:
 
 
 def fitted(
-    old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[EvidenceLevel, tuple[float, float, str]]
+    old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[EvidenceLevel, Width]
 ) -> TimeCalibration:
     """``old`` with the curves, factors and widths of this fit."""
     values = np.exp(logs)
@@ -242,6 +245,15 @@ def fitted(
             ),
         ),
     )
+
+
+def widening(widths: dict[EvidenceLevel, Width]) -> dict[EvidenceLevel, Width]:
+    """Each level at least as wide as the better one before it."""
+    low, high, widened = 1.0, 1.0, {}
+    for level, (own_low, own_high, text) in widths.items():
+        low, high = min(low, own_low), max(high, own_high)
+        widened[level] = (low, high, text)
+    return widened
 
 
 def _summary(predicted: np.ndarray, measured: np.ndarray, rows: np.ndarray) -> str:

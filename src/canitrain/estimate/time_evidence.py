@@ -12,7 +12,7 @@ from canitrain.core.time_calibration import TimeCalibration
 def time_evidence(profile: ModelProfile, device: GpuSpec | Cpu, calibration: TimeCalibration) -> Evidence:
     """Calibrated where the card and the implementation were in the fit, else a relative, else the datasheet."""
     if isinstance(device, Cpu):
-        return Evidence(level=EvidenceLevel.GENERATION, detail=f"{calibration.cpu_fit}")
+        return Evidence(level=EvidenceLevel.DATASHEET, detail=calibration.cpu_fit)
     if device.generation not in calibration.fitted_generations:
         detail = f"datasheet of {device.name}, efficiency of other architectures"
         return Evidence(level=EvidenceLevel.DATASHEET, detail=detail)
