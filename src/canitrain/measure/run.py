@@ -71,8 +71,7 @@ def measure(
     with device:
         trainable = build(training.precision)
         loop = _Loop(trainable, shape, training, device)
-        for _ in range(max(WARM_UP_STEPS, training.accumulation_steps)):
-            loop.step()
+        loop.warm_up()
         if on_gpu:
             torch.cuda.reset_peak_memory_stats()
         step_s = loop.timed(steps)
@@ -118,19 +117,25 @@ class _Loop:
         self._updater = Updater(self._model, training, device)
         self._taken = 0
 
-    def step(self) -> None:
-        """Forward, loss, backward, and the update when it is due."""
+    def warm_up(self) -> None:
+        """A few steps with an update after each."""
+        for _ in range(WARM_UP_STEPS):
+            self._step(accumulated=1)
+        self._taken = 0
+
+    def _step(self, accumulated: int) -> None:
+        """Forward, loss, backward; one update every ``accumulated`` steps, whose gradients the next one frees."""
+        fresh = self._taken % accumulated == 0
         late = self._training.gradients_until_backward
-        due = self._taken % self._training.accumulation_steps == 0
-        if due and not late:
+        if fresh and not late:
             self._updater.free_gradients()
         with self._precision():
             loss = self._forward(*self._shape)
-        if due and late:
+        if fresh and late:
             self._updater.free_gradients()
         self._updater.scaled(loss).backward()
         self._taken += 1
-        if self._taken % self._training.accumulation_steps == 0:
+        if self._taken % accumulated == 0:
             self._updater.update()
 
     def timed(self, steps: int) -> float:
@@ -138,7 +143,7 @@ class _Loop:
         self._synchronize()
         start = time.perf_counter()
         for _ in range(steps):
-            self.step()
+            self._step(self._training.accumulation_steps)
         self._synchronize()
         return (time.perf_counter() - start) / steps
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LEARNING_RATE = 1e-6
 """So small that no measured run leaves the numbers it started from; the arithmetic is the same at any rate."""
 MOMENTUM = 0.9
+FIRST_SCALE = 1.0
+"""Of the loss in mixed precision: torch's 65536 overflows in the first steps, which then skip the optimizer."""
 EMA_DECAY = 0.9999
 
 
@@ -31,7 +33,7 @@ class Updater:
             training.optimizer, [parameter for parameter in model.parameters() if parameter.requires_grad]
         )
         scales = training.precision is Precision.AMP and device.type == "cuda"
-        self._scaler = torch.amp.GradScaler(device.type, enabled=scales)
+        self._scaler = torch.amp.GradScaler(device.type, init_scale=FIRST_SCALE, enabled=scales)
         self._average = copy.deepcopy(model).eval().requires_grad_(requires_grad=False) if training.ema else None
 
     def free_gradients(self) -> None:
