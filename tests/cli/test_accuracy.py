@@ -172,6 +172,12 @@ def test_a_line_that_measures_nothing_is_left_out_and_said(replay):
     ]
 
 
+def test_a_run_on_a_cpu_is_left_out_and_said(replay):
+    code, out, _ = replay([row(gpu="cpu", memory_bytes="", step_s="1.5"), row()], "--json")
+    assert code == 0
+    assert json.loads(out)["skipped"] == [{"row": 2, "reason": "ran on a CPU, and the file does not say which"}]
+
+
 def test_bounds_decide_the_exit_code(replay):
     wrong = row(memory_bytes="1e6")
     assert replay([wrong], "--max-median", "8%")[0] == 1

@@ -14,6 +14,8 @@ from canitrain.cli.output import answer, check_writable, tell
 from canitrain.core.accuracy import Accuracy, Grouping, Run, Skipped
 from canitrain.core.errors import InputError
 
+CPU = "cpu"
+"""What ``canitrain measure`` writes where it had no GPU."""
 EXAMPLES = (
     "canitrain accuracy --measurements runs.csv",
     "canitrain accuracy --measurements runs.csv --json --max-median 8% --min-coverage 0.9",
@@ -84,6 +86,9 @@ def _replay(path: Path, dataset: str, *, skip_unknown: bool) -> Accuracy:
     load_model, find_card = functools.cache(catalog.load_model), functools.cache(catalog.find_card)
     runs, skipped = [], []
     for measurement in load_measurements(path):
+        if measurement.gpu.lower() == CPU:
+            skipped.append(Skipped(row=measurement.row, reason="ran on a CPU, and the file does not say which"))
+            continue
         try:
             profile = load_model(measurement.model)
             card, recipe = find_card(measurement.gpu), recipe_of(measurement, profile)
