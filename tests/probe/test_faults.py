@@ -99,8 +99,8 @@ def test_every_source_that_hangs_is_left_behind(name):
     for call in calls_of(name):
         start_s = time.monotonic()
         hardware = with_fault(name, call, Fault.HANG, HASTY)
-        # the limit, and the rest of a probe that answers at once
-        assert time.monotonic() - start_s < HASTY.total_s + 0.5, call
+        # a hang lasts ten seconds: whoever waits for it fails here, whoever is merely slow on a busy machine does not
+        assert time.monotonic() - start_s < LIMIT_S, call
         assert isinstance(hardware, Hardware)
 
 

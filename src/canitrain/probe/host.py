@@ -21,7 +21,7 @@ U = TypeVar("U")
 class TimeLimits(Struct, frozen=True, kw_only=True):
     """How long the probe waits: one that hangs is worse than one that knows less."""
 
-    total_s: float = 2.5
+    total_s: float = 2.2
     """The whole probe; what is asked later is unknown."""
     call_s: float = 0.8
     """One file, folder or NVML query."""
