@@ -15,9 +15,11 @@ from canitrain.cli.dataset import DatasetOptions, find_dataset
 from canitrain.cli.recipe import RecipeOptions, decide_recipe
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Hardware
+from canitrain.core.recipe import DeviceChoice
 from canitrain.probe.host import Host
 from canitrain.probe.machine import probe_host
 from canitrain.render.hardware import hardware_text
+from canitrain.verdict.device import best_kind
 
 MACHINES = machine_names()
 GIB = 2**30
@@ -116,3 +118,9 @@ def test_no_fact_is_a_zero_that_stands_for_not_knowing(name):
     zeros = re.findall(r'"(\w+)":\{"state":"known","value":0(?:\.0)?,', text)
     # a machine without swap has none; everything else that is known is more than nothing
     assert set(zeros) <= {"swap_bytes"}
+
+
+def test_of_two_mig_slices_a_run_uses_one():
+    hardware = complete(probed("a100-mig"))
+    assert len(hardware.gpus.value) == 2
+    assert len(best_kind(hardware, DeviceChoice.AUTO)) == 1

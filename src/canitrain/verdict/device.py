@@ -45,7 +45,10 @@ def choose_target(hardware: Hardware, recipe: Recipe) -> Target:
 
 
 def best_kind(hardware: Hardware, choice: DeviceChoice) -> tuple[Gpu, ...]:
-    """The cards of the fastest kind that ``choice`` allows, most free memory first; kinds do not mix."""
+    """The cards of the fastest kind that ``choice`` allows, most free memory first; kinds do not mix.
+
+    Of MIG slices it is one. Source: NVIDIA MIG user guide, "CUDA device enumeration": a process sees a single slice.
+    """
     gpus = hardware.gpus.value if not isinstance(hardware.gpus, Unknown) else ()
     kinds: dict[str, list[tuple[Gpu, GpuSpec]]] = {}
     for gpu in gpus:
@@ -54,7 +57,8 @@ def best_kind(hardware: Hardware, choice: DeviceChoice) -> tuple[Gpu, ...]:
     if not kinds:
         return ()
     best = max(kinds.values(), key=lambda cards: _merit(cards[0][1]))
-    return tuple(sorted((gpu for gpu, _ in best), key=_free_bytes, reverse=True))
+    cards = tuple(sorted((gpu for gpu, _ in best), key=_free_bytes, reverse=True))
+    return cards[:1] if cards[0].mig else cards
 
 
 def left_out(hardware: Hardware, target: GpuTarget) -> tuple[Gpu, ...]:
