@@ -1,8 +1,9 @@
 """The runs that the fits rest on, as the CSV that ``canitrain accuracy`` replays; ``docs/accuracy.md`` is made from it.
 
     python tools/measurements_of_published_runs.py CALIBRATION_FOLDER TRACES_FOLDER > runs.csv
-    canitrain accuracy --measurements runs.csv --skip-unknown --markdown docs/accuracy.md --plot docs/accuracy.svg
+    python tools/measurements_of_published_runs.py CALIBRATION_FOLDER TRACES_FOLDER --write
 
+The second form writes ``docs/accuracy.md`` and its picture.
 CALIBRATION_FOLDER has ``timm_memory_a100_40gb.csv``, ``timm_speed.csv`` and ``published.csv``; TRACES_FOLDER has
 profiles of timm models (``canitrain trace timm:NAME``), one a file. Only implementations that a profile covers;
 repeats of one configuration are averaged (geometric mean).
@@ -10,17 +11,28 @@ repeats of one configuration are averaged (geometric mean).
 
 from __future__ import annotations
 
+import argparse
 import csv
+import io
 import math
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from timed_runs import published_runs, timm_runs
 
 from canitrain.catalog.measurements import COLUMNS
+from canitrain.cli.app import run
 from canitrain.core.units import GB_BYTES, MIB_BYTES
 
+DOCS = Path(__file__).parent.parent / "docs"
+NOTE = """\
+These are the runs that the calibration was fitted on, and the errors are those of the fit: timm models (GPUMemNet's
+memory, timm's own step times), published times of classifiers, and the YOLOv5, SSD, Mask R-CNN and Keypoint R-CNN rows
+whose implementation a profile covers. Errors on models and cards that a fit has not seen stand beside each coefficient
+in `profiles/calibration/`. Hosts are not known and taken as fast enough. torchvision's four rows (2019, eight V100s)
+include loading, and a frozen batch norm that kept more tensors than today's."""
 TIMM_MEMORY_CARD = "A100-SXM4-40GB"
 DETECTOR_CARDS = {
     "v100": "V100",
@@ -35,13 +47,32 @@ MMYOLO = {"YOLOv5-n": "yolov5n", "YOLOv5-m": "yolov5m", "YOLOv5-n-P6": "yolov5n6
 Line = dict[str, str | int | float]
 
 
-def main(calibration: Path, traces: Path) -> None:
-    """Print the CSV."""
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("calibration", type=Path)
+    parser.add_argument("traces", type=Path)
+    parser.add_argument("--write", action="store_true", help="write docs/accuracy.md and docs/accuracy.svg")
+    options = parser.parse_args()
+    text = as_csv(options.calibration, options.traces)
+    if not options.write:
+        sys.stdout.write(text)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Path(folder) / "runs.csv"
+        runs.write_text(text, encoding="utf-8")
+        outputs = ["--markdown", str(DOCS / "accuracy.md"), "--plot", str(DOCS / "accuracy.svg"), "--note", NOTE]
+        sys.exit(run(["accuracy", "--measurements", str(runs), "--skip-unknown", *outputs]))
+
+
+def as_csv(calibration: Path, traces: Path) -> str:
+    """All measured runs."""
     traced = {path.stem: str(path) for path in sorted(traces.glob("*.json"))}
-    writer = csv.DictWriter(sys.stdout, COLUMNS, restval="")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for lines in (timm_memory(calibration, traced), times(calibration, traced), detectors(calibration)):
         writer.writerows(lines)
+    return text.getvalue()
 
 
 def timm_memory(calibration: Path, traced: dict[str, str]) -> Iterator[Line]:
@@ -62,16 +93,16 @@ def timm_memory(calibration: Path, traced: dict[str, str]) -> Iterator[Line]:
 def times(calibration: Path, traced: dict[str, str]) -> Iterator[Line]:
     """Steps of classifiers; rows in channels-last order have no column here and are left out."""
     runs = [*timm_runs(calibration / "timm_speed.csv"), *published_runs(calibration / "published.csv")]
-    for run in runs:
-        if run.training and not run.channels_last and run.model in traced:
+    for timed in runs:
+        if timed.training and not timed.channels_last and timed.model in traced:
             yield {
-                "model": traced[run.model],
-                "image_size": run.image_size,
-                "batch_size": run.batch_size,
-                "gpu": run.card,
-                "precision": run.precision.value,
-                "step_s": run.step_s,
-                "source": run.source,
+                "model": traced[timed.model],
+                "image_size": timed.image_size,
+                "batch_size": timed.batch_size,
+                "gpu": timed.card,
+                "precision": timed.precision.value,
+                "step_s": timed.step_s,
+                "source": timed.source,
             }
 
 
@@ -130,4 +161,4 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()
