@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.metadata
 import importlib.util
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ def subject(name: str, image_size: int | None = None) -> Subject:
     import timm  # noqa: PLC0415 - only tracing needs it
 
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.partition('_')[0]}*")[:5]
+        near = difflib.get_close_matches(name, timm.list_models(), n=5)
         raise InputError(
             f"timm knows no model {name!r}", hint=f"near: {', '.join(near)}" if near else "see timm.list_models()"
         )
