@@ -34,6 +34,8 @@ ROBUST_ERROR = 0.01
 ITERATIONS = 40
 COVERAGE = 0.972
 """Share of held-out rows that the interval must cover."""
+FREAKS = 0.003
+"""Share of the runs that hold less than was traced, because their model was another."""
 OTHER_INPUT = {
     "sam2_hiera_tiny": "traced at 1024 px, run at 224",
     "ecaresnext50t_32x4d": "traced at 256 px, run at 224",
@@ -219,6 +221,7 @@ def main() -> None:
                 grouped=float(coefficients[4]),
                 other=float(coefficients[5]),
                 slack_untraced_ratio=float(np.median(replayed)),
+                required_low=float(np.quantile((table.device - coefficients[0]) / (table.base - table.slack), FREAKS)),
                 bounds=bounds["plain"],
                 bounds_erratic=bounds["erratic"],
                 runs=len(errors),

@@ -67,6 +67,8 @@ class FittedMemory:
     grouped: float
     other: float
     slack_untraced_ratio: float
+    required_low: float
+    """Measured pool / traced live and persistent bytes of all but ``fit_memory.FREAKS`` of the runs."""
     bounds: tuple[float, float]
     """Measured / expected pool at both ends of the interval."""
     bounds_erratic: tuple[float, float]
@@ -82,6 +84,7 @@ DRAFT = FittedMemory(
     grouped=1.5,
     other=0.1,
     slack_untraced_ratio=0.11,
+    required_low=0.95,
     bounds=(0.9, 1.1),
     bounds_erratic=(0.9, 1.2),
     runs=0,
@@ -128,6 +131,7 @@ def calibration_of(fitted: FittedMemory) -> MemoryCalibration:
             "share of the live peak",
             "replays of YOLOv5s through the allocator's rules at varying and at one size",
         ),
+        required_low_ratio=ratio(fitted.required_low, "share of the traced bytes"),
         checkpoint_kept_ratio=ratio(
             0.15, "share of saved bytes", "a stage's input among the six to seven tensors that a residual block saves"
         ),

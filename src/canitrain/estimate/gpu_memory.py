@@ -50,6 +50,7 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
     slack_live_ratio: float
     slack_weights_bytes: float
     slack_untraced_ratio: float
+    required_low_ratio: float
     spread: Spread
     spread_erratic: Spread
 
@@ -64,6 +65,7 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
             slack_live_ratio=calibration.slack_live_ratio.value + multi_scale_ratio,
             slack_weights_bytes=calibration.slack_weights_ratio.value * profile.trainable_parameter_bytes,
             slack_untraced_ratio=calibration.slack_untraced_ratio.value,
+            required_low_ratio=calibration.required_low_ratio.value,
             spread=calibration.spread[level],
             spread_erratic=calibration.spread_erratic[level],
         )
@@ -111,11 +113,14 @@ def step_figures(
     least_bytes = held.held_bytes + terms.blas_bytes + live_bytes
     context = terms.context
     spread = terms.spread_erratic if step.erratic else terms.spread
+    device = _around(reserved_bytes, spread, context)
+    required = _around(least_bytes, spread, context)
+    required_low = min(least_bytes * terms.required_low_ratio + context.least.value, required.expected, device.low)
     return GpuMemory(
         allocated_bytes=_around(allocated_bytes, spread, None),
         reserved_bytes=_around(reserved_bytes, spread, None),
-        device_bytes=_around(reserved_bytes, spread, context),
-        required_bytes=_required(least_bytes, spread, context),
+        device_bytes=device,
+        required_bytes=Interval(low=required_low, expected=required.expected, high=required.high),
         budget_bytes=budget_bytes,
         total_bytes=total_bytes,
         parts={
@@ -151,10 +156,3 @@ def _around(expected_bytes: float, spread: Spread, context: Context | None) -> I
         expected=expected_bytes + context.expected.value,
         high=high + context.high.value,
     )
-
-
-def _required(expected_bytes: float, spread: Spread, context: Context) -> Interval:
-    """As ``_around``, down to the least context."""
-    around = _around(expected_bytes, spread, context)
-    low = expected_bytes * spread.low.value + context.least.value
-    return Interval(low=min(low, around.low), expected=around.expected, high=around.high)
