@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from commands import HOSTS
@@ -68,6 +69,17 @@ def test_a_closed_pipe_is_silent(format_: str) -> None:
 
     assert errors == b""
     assert process.returncode == 0
+
+
+def test_a_full_disk_is_no_verdict_and_no_bug() -> None:
+    with Path("/dev/full").open("w") as full:
+        finished = subprocess.run(
+            [sys.executable, *CHECK, *SAVED], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("error: cannot write to stdout: ")
+    assert len(finished.stderr.splitlines()) == 2
 
 
 def test_json_of_a_no_go_still_parses() -> None:

@@ -32,6 +32,8 @@ COMMANDS = {
 PROGRAM = "canitrain"
 COMPLETION_VARIABLE = "_CANITRAIN_COMPLETE"
 DEBUG_VARIABLE = "CANITRAIN_DEBUG"
+OBJECTS_BEFORE_COLLECTION = 200_000
+"""New objects before Python looks for garbage; tracing and measuring, which make some, get there soon."""
 _TOP_EXAMPLES = (
     "canitrain check --model fasterrcnn --images 20000",
     'canitrain check --model yolov5m --data ./my-images --gpu "RTX 3060"',
@@ -40,17 +42,19 @@ _TOP_EXAMPLES = (
 
 def main() -> None:
     """Run the command line of this process and exit."""
-    # What is imported lives as long as the process: collecting garbage meanwhile costs a tenth of a check for nothing.
-    gc.disable()
-    sys.exit(run(sys.argv[1:]))
+    # A check makes few objects and all of them last: collecting garbage meanwhile takes a tenth of its time.
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+    code = run(sys.argv[1:])
+    end_stdout()
+    sys.stderr.flush()
+    # All is written. Taking every object apart first would cost another tenth, and wait for sources that hang.
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code. Only here do errors become codes."""
     try:
         app = build_app(_commands_to_load(arguments))
-        gc.freeze()
-        gc.enable()
         code = app(list(arguments), prog_name=PROGRAM, standalone_mode=False)
         end_stdout()
     except CanitrainError as error:

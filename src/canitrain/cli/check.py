@@ -8,7 +8,7 @@ from canitrain.check import check
 from canitrain.cli import check_options as options
 from canitrain.cli.dataset import DatasetOptions, find_dataset
 from canitrain.cli.machine import MachineOptions, find_machine
-from canitrain.cli.output import answer, check_writable, tell, terminal_columns, wants_color
+from canitrain.cli.output import answer, check_writable, tell, terminal_columns, wants_color, write_file
 from canitrain.cli.recipe import PrecisionChoice, RecipeOptions, decide_recipe
 from canitrain.cli.verdict_code import exit_code
 from canitrain.core.accuracy import Measurement
@@ -97,7 +97,7 @@ def check_command(
 
     wanted = Format.JSON if as_json else output_format
     if output is not None:
-        output.write_text(render(report, wanted, explain=explain), encoding="utf-8")
+        write_file(output, render(report, wanted, explain=explain))
         if not quiet:
             tell(f"{report.verdict.status.value}: the report is in {output}")
     elif not quiet:

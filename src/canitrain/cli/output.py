@@ -14,12 +14,31 @@ FALLBACK_COLUMNS = 80
 
 
 def answer(text: str) -> None:
-    """Print ``text`` to stdout; a reader that has gone away (``| head -1``) is no error."""
+    """Print ``text`` to stdout; a reader that has gone away (``| head -1``) is no error.
+
+    Raises:
+        InputError: stdout cannot be written, for want of space for example.
+    """
     try:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
+    except OSError as error:
+        _drop_stdout()
+        raise InputError(f"cannot write to stdout: {error.strerror}", hint="send it elsewhere: --output FILE") from None
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` in UTF-8.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}", hint="choose another --output") from None
 
 
 def tell(text: str) -> None:

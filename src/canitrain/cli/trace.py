@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from canitrain.cli.output import check_writable, tell
+from canitrain.cli.output import check_writable, tell, write_file
 from canitrain.core.units import format_bytes
 
 EXAMPLES = (
@@ -33,7 +33,7 @@ def trace_command(
 
     tell(f"tracing {spec}: this runs several training steps and can take minutes")
     profile = trace_spec(spec)
-    output.write_text(profile_json(profile), encoding="utf-8")
+    write_file(output, profile_json(profile))
     tell(f"{profile.title}: {profile.parameters:,} parameters, {format_bytes(output.stat().st_size)} in {output}")
     tell(f"next: canitrain check --model {output} --images 20000")
     return 0
