@@ -91,7 +91,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="fewer on a busy machine")
-    parser.add_argument("--traces", type=Path, help="folder with profiles of the models; they are traced where it has none")
+    parser.add_argument(
+        "--traces", type=Path, help="folder with profiles of the models; they are traced where it has none"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     hardware = probe(Path())
@@ -112,7 +114,8 @@ def main() -> int:
         ratio = predicted.compute_s / measured_s[name]
         worst = max(worst, ratio / HIGH, LOW / ratio)
         kinds = ", ".join(f"{kind} {time_s:.3f}" for kind, time_s in predicted.kinds_s().items())
-        print(f"{name:24s} predicted {predicted.compute_s:.3f} s  measured {measured_s[name]:.3f} s  ratio {ratio:.2f}  ({kinds})")
+        seconds = f"predicted {predicted.compute_s:.3f} s  measured {measured_s[name]:.3f} s"
+        print(f"{name:24s} {seconds}  ratio {ratio:.2f}  ({kinds})")
     return 0 if worst <= 1.0 else 1
 
 

@@ -3,8 +3,8 @@
     python tools/fit_time.py CALIBRATION_FOLDER TRACES_FOLDER [TRACES_FOLDER ...] [--write]
 
 CALIBRATION_FOLDER has ``timm_speed.csv`` and ``published.csv``; a TRACES_FOLDER has profiles of timm models
-(``canitrain trace timm:NAME``), one a file. Needs numpy and scipy. Folds go by model (a card of the fit, a model that it
-has not seen), by card and by architecture; every printed error and every interval is of held-out rows.
+(``canitrain trace timm:NAME``), a file each. Needs numpy and scipy. Folds go by model (a card of the fit, an
+unseen model), by card and by architecture; every printed error and every interval is of held-out rows.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def usable_runs(folder: Path, profiles: dict[str, ModelProfile]) -> list[TimedRu
 
 
 def fit(table: Table, rows: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
-    """The logarithms of all coefficients that explain the chosen rows best, close to their priors where rows say little."""
+    """Logarithms of all coefficients: what explains the chosen rows best, their priors where rows say little."""
     mean, spread = table.parameters.prior()
     counts = Counter(run.card for run, chosen in zip(table.runs, rows, strict=True) if chosen)
     weights = np.array([min(1.0, ROWS_A_CARD / max(1, counts[run.card])) ** 0.5 for run in table.runs])[rows]
@@ -167,9 +167,7 @@ def main() -> None:
         write_time_toml(options.write, fitted(read_time_toml(options.write), table, logs, widths))
 
 
-def fitted(
-    old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[EvidenceLevel, Width]
-) -> TimeCalibration:
+def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[EvidenceLevel, Width]) -> TimeCalibration:
     """``old`` with the curves, factors and widths of this fit."""
     values = np.exp(logs)
     lone = dict(zip(LONE_PRIORS, map(float, values[-len(LONE_PRIORS) :]), strict=True))
@@ -270,7 +268,7 @@ def _print_cards(table: Table, predicted: np.ndarray) -> None:
         rows = np.array([own == key for own in keys])
         error = (predicted / table.step_s - 1)[rows]
         print(
-            f"  {key!s:90s} n {rows.sum():3d}  median {np.median(error):+.3f}  median abs {np.median(np.abs(error)):.3f}"
+            f"  {key!s:90s} {rows.sum():3d} runs  median {np.median(error):+.3f}, absolute {np.median(np.abs(error)):.3f}"
         )
 
 
@@ -284,7 +282,8 @@ def _print_coefficients(table: Table, logs: np.ndarray) -> None:
     values = np.exp(logs)
     for index, (rate, layout, kind, grouped) in enumerate(CELLS):
         print(
-            f"  {rate.value} {layout and layout.value} {kind.value:15s} {grouped} {values[index]:.2f} {values[len(CELLS) + index]:.2f}"
+            f"  {rate.value} {layout and layout.value} {kind.value:15s} {grouped}"
+            f" {values[index]:.2f} {values[len(CELLS) + index]:.2f}"
         )
     start = 2 * len(CELLS)
     for index, generation in enumerate(table.parameters.generations):

@@ -96,7 +96,7 @@ def timm_runs(path: Path) -> Iterator[TimedRun]:
 
 
 def published_runs(path: Path) -> Iterator[TimedRun]:
-    """Classifiers on one GPU of ``published.csv``: DeepLearningExamples ResNet-50 and torchvision models in a plain loop.
+    """Classifiers on one GPU of ``published.csv``: NVIDIA's ResNet-50 and torchvision models in a plain loop.
 
     Rows of one configuration and card are averaged (geometric mean). Whole-model half precision is not AMP: left out.
     """

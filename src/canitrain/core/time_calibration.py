@@ -56,7 +56,7 @@ class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     copy_ratio: float = 0.0
     """Bytes moved beside the kernel's own (layout conversion, casts) / its own bytes."""
     kernel_s: float
-    """Start and drain of one kernel on the device."""
+    """Start and drain of one kernel on the device; of convolutions in fp32 also what the host fails to hide."""
     source: str
     residual: str = ""
 

@@ -105,7 +105,9 @@ def peak_flops_per_s(spec: GpuSpec, kind: WorkKind, rate: Rate) -> float:
             return spec.fp32_flops_per_s
 
 
-def find_curve(curves: tuple[Curve, ...], rate: Rate, kind: WorkKind, layout: Layout, *, grouped: bool = False) -> Curve:
+def find_curve(
+    curves: tuple[Curve, ...], rate: Rate, kind: WorkKind, layout: Layout, *, grouped: bool = False
+) -> Curve:
     """The row for ``rate`` and ``kind``: the one of ``layout`` before one that names none.
 
     Raises:

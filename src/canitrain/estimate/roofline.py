@@ -19,6 +19,8 @@ class GroupTime(Struct, frozen=True, kw_only=True):
     phase: Phase
     kind: WorkKind
     time_s: float
+    start_s: float
+    """Of ``time_s``: starts of kernels, however little they do."""
     kernels: float
     bandwidth_bound: bool
 
@@ -90,6 +92,7 @@ def _group_time(
         phase=phase,
         kind=kind,
         time_s=max(compute_s, traffic_s) + fixed_s,
+        start_s=kernels * device.curves[kind].kernel_s,
         kernels=kernels,
         bandwidth_bound=traffic_s > compute_s,
     )

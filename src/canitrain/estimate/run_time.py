@@ -158,15 +158,20 @@ def _seconds(images: int, rate: Interval) -> Interval:
 
 
 def _bottleneck(step: StepTime, parts: StepParts, waiting_s: float, *, on_cpu: bool) -> Bottleneck:
-    """The part that would have to shrink first."""
-    compute = Bottleneck.GPU_MEMORY_BANDWIDTH if step.bandwidth_bound else Bottleneck.GPU_COMPUTE
+    """The part that would have to shrink first; a device busy with starting kernels is bound by launches too."""
+    if on_cpu:
+        device = Bottleneck.CPU_COMPUTE
+    elif step.start_bound:
+        device = Bottleneck.LAUNCHES
+    else:
+        device = Bottleneck.GPU_MEMORY_BANDWIDTH if step.bandwidth_bound else Bottleneck.GPU_COMPUTE
     candidates = {
-        Bottleneck.CPU_COMPUTE if on_cpu else compute: parts.compute_s,
         Bottleneck.LAUNCHES: parts.launches_s,
         Bottleneck.DECODE: parts.loader_s - waiting_s,
         Bottleneck.STORAGE: parts.storage_s - waiting_s,
         Bottleneck.COMMUNICATION: parts.communication_s,
     }
+    candidates[device] = max(candidates.get(device, 0.0), parts.compute_s)
     return max(candidates, key=lambda name: candidates[name])
 
 

@@ -48,6 +48,11 @@ class StepTime(Struct, frozen=True, kw_only=True):
         waiting_s = sum(group.time_s for group in self.groups if group.bandwidth_bound) + self.optimizer_s
         return waiting_s > self.compute_s / 2
 
+    @property
+    def start_bound(self) -> bool:
+        """Whether most of the device's time goes to starting kernels: they are too small for it."""
+        return sum(group.start_s for group in self.groups) > self.compute_s / 2
+
     def kinds_s(self) -> dict[str, float]:
         """Device seconds by kind of work and ``optimizer``; they sum to ``compute_s``."""
         kinds = {kind.value: sum(g.time_s for g in self.groups if g.kind is kind) for kind in WorkKind}
