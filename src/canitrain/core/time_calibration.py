@@ -9,7 +9,7 @@ from msgspec import Struct
 from canitrain.core.evidence import Coefficient, EvidenceLevel
 from canitrain.core.gpu import Generation
 from canitrain.core.hardware import StorageKind
-from canitrain.core.profile import WorkKind
+from canitrain.core.profile import SizeRule, WorkKind
 from canitrain.core.recipe import Optimizer
 
 
@@ -123,6 +123,8 @@ class Links(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the card's row has no PCIe rate."""
     network_bytes_per_s: Coefficient
     """Between nodes, where nothing is known of the network."""
+    straggler_ratio: dict[SizeRule, Coefficient]
+    """What waiting for the slowest of two equal GPUs adds to a step's device time, by how sizes vary; again a doubling."""
     overlap_ratio: Coefficient
     """Share of the backward pass under which the exchange can hide."""
     bucket_bytes: Coefficient

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import assert_never
 
 from msgspec import Struct
@@ -27,6 +28,11 @@ def ring_bytes_per_s(card: GpuSpec, links: Links) -> float:
     if card.link_bytes_per_s is not None:
         return card.link_bytes_per_s * links.link_ratio.value
     return (card.pcie_bytes_per_s or links.default_pcie_bytes_per_s.value) * links.pcie_ratio.value
+
+
+def straggling_s(device_s: float, gpus: int, ratio: float) -> float:
+    """What a GPU waits for the slowest of ``gpus``: ``ratio`` of its own time a doubling."""
+    return device_s * ratio * math.log2(gpus)
 
 
 def exchange(

@@ -10,7 +10,7 @@ from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Phase, Precision, WorkKind
 from canitrain.core.recipe import Recipe
 from canitrain.core.time_calibration import TimeCalibration
-from canitrain.estimate.communication import exchange
+from canitrain.estimate.communication import exchange, straggling_s
 from canitrain.estimate.cpu_time import cpu_rates
 from canitrain.estimate.device_rates import DeviceRates, effective_precision, gpu_rates
 from canitrain.estimate.launches import launches_s
@@ -100,6 +100,7 @@ def step_time(
         card=device,
         links=calibration.links,
     )
+    straggling = calibration.links.straggler_ratio[profile.size_rule].value
     launch = calibration.launch
     forward_launches_s = launches_s(forward_kernels, 0.0, cpu, launch)
     all_launches_s = launches_s(forward_kernels + backward_kernels, update.kernels / steps, cpu, launch)
@@ -108,7 +109,7 @@ def step_time(
         optimizer_s=_traffic_s(update.traffic_bytes, rates) / steps,
         launches_s=all_launches_s * shared.launch_factor + shared.host_s,
         forward_launches_s=forward_launches_s,
-        communication_s=shared.exposed_s,
+        communication_s=shared.exposed_s + straggling_s(sum(group.time_s for group in groups), recipe.gpus, straggling),
     )
 
 

@@ -1,0 +1,107 @@
+"""Step times of detectors that others published, beside what canitrain predicts; none of them was in the fit.
+
+    python tools/check_detector_time.py CALIBRATION_FOLDER
+
+Rows: Mask R-CNN in fp32 (deeplearning-benchmark; a fork of maskrcnn-benchmark, on cards from laptops to A100), and
+torchvision's own table (8 V100, 2019). Both load real images; the prediction has no loader.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+from statistics import geometric_mean
+
+import numpy as np
+from timed_runs import PUBLISHED_CARDS
+
+from canitrain.catalog import find_card, load_calibration, load_dataset, load_model
+from canitrain.core.calibration import Calibration
+from canitrain.core.dataset import Dataset
+from canitrain.core.fact import Unknown
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.hardware import Cpu
+from canitrain.core.profile import ModelProfile, Precision
+from canitrain.core.recipe import Optimizer, Recipe
+from canitrain.estimate.shapes import time_shape
+from canitrain.estimate.step_time import step_time
+
+NOT_SAID = Unknown(reason="not published")
+HOST = Cpu(
+    model=NOT_SAID,
+    architecture=NOT_SAID,
+    physical_cores=NOT_SAID,
+    logical_cores=NOT_SAID,
+    usable_cores=NOT_SAID,
+    base_hz=NOT_SAID,
+    max_hz=NOT_SAID,
+    vector_extensions=NOT_SAID,
+)
+TABLE_CARD = "Tesla V100-SXM2-16GB"
+Case = tuple[str, str, int, int]
+"""Profile, card, GPUs, images a GPU."""
+
+
+def published_cases(path: Path) -> dict[Case, float]:
+    """Measured seconds a step; repeats of one case averaged."""
+    seconds: dict[Case, list[float]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if not row["s_per_iter"] or "amp" in row["precision"]:
+                continue
+            gpus, batch = round(float(row["n_gpus"])), round(float(row["batch_per_gpu"]))
+            if "lambdal" in row["source"] and row["family"] == "mask_rcnn" and row["gpu_key"] in PUBLISHED_CARDS:
+                case = ("maskrcnn_resnet50_fpn", PUBLISHED_CARDS[row["gpu_key"]], gpus, batch)
+            elif "pytorch/vision" in row["source"]:
+                case = (row["variant"], TABLE_CARD, gpus, batch)
+            else:
+                continue
+            seconds.setdefault(case, []).append(float(row["s_per_iter"]))
+    return {case: geometric_mean(all_s) for case, all_s in sorted(seconds.items())}
+
+
+def predicted_s(
+    profile: ModelProfile, card: GpuSpec, dataset: Dataset, calibration: Calibration, *, gpus: int, batch_size: int
+) -> float:
+    """Seconds of one fp32 step without a loader."""
+    recipe = Recipe(
+        precision=Precision.FP32,
+        optimizer=Optimizer.SGD_MOMENTUM,
+        image_size=profile.defaults.image_size,
+        batch_size=batch_size,
+        effective_batch_size=batch_size * gpus,
+        epochs=1,
+        workers=4,
+        ema=False,
+        gpus=gpus,
+        max_time_s=1.0,
+    )
+    shape = time_shape(profile, recipe, dataset, batch_size)
+    step = step_time(profile, recipe, shape, card, cpu=HOST, bench=None, calibration=calibration.time)
+    return max(step.compute_s, step.launches_s) + step.communication_s
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("calibration", type=Path)
+    cases = published_cases(parser.parse_args().calibration / "published.csv")
+    calibration, dataset = load_calibration(), load_dataset("coco")
+    errors: dict[str, list[float]] = {}
+    for (model, name, gpus, batch_size), measured_s in cases.items():
+        card = find_card(name)
+        step_s = predicted_s(load_model(model), card, dataset, calibration, gpus=gpus, batch_size=batch_size)
+        error = step_s / measured_s - 1
+        group = "laptop cards" if card.laptop or "Max-Q" in card.name else "one GPU" if gpus == 1 else "several GPUs"
+        errors.setdefault(group, []).append(error)
+        times = f"{step_s:.3f} s  {measured_s:.3f} s  {error:+.0%}"
+        print(f"{model:30s} {gpus:2d} x {card.name:36s} batch {batch_size:3d}  {times}")
+    for group, values in errors.items():
+        size = np.abs(values)
+        print(
+            f"{group}: median {np.median(size):.1%}, 90th percentile {np.quantile(size, 0.9):.1%}, {len(values)} cases"
+        )
+
+
+if __name__ == "__main__":
+    main()
