@@ -177,6 +177,16 @@ def test_checkpointing_holds_one_stage_and_the_inputs_of_those_before():
     assert memory.parts["activations"] + memory.parts["gradients"] == 91_096
 
 
+@pytest.mark.parametrize(
+    ("library", "validation", "high"), [("growing", True, 1.4), ("growing", False, 1.1), ("toys", True, 1.1)]
+)
+def test_validation_widens_the_upper_end_where_the_library_validates_larger_batches(library, validation, high):
+    implementation = msgspec.structs.replace(cases.profile().implementation, library=library)
+    memory = figures(profile=cases.profile(implementation=implementation), recipe=cases.recipe(validation=validation))
+    assert memory.reserved_bytes.high == pytest.approx(high * memory.reserved_bytes.expected)
+    assert memory.allocated_bytes.high == pytest.approx(1.1 * memory.allocated_bytes.expected)
+
+
 def test_parts_sum_to_the_device_figure():
     memory = figures(recipe=cases.recipe(optimizer=Optimizer.ADAMW, ema=True, gpus=2), calibration=cases.shipped())
     assert sum(memory.parts.values()) == pytest.approx(memory.device_bytes.expected)

@@ -51,6 +51,8 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
     slack_weights_bytes: float
     slack_untraced_ratio: float
     required_low_ratio: float
+    validation_growth_ratio: float
+    """Widens the upper end: validation is not part of the step."""
     spread: Spread
     spread_erratic: Spread
 
@@ -58,6 +60,7 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
     def of(cls, profile: ModelProfile, recipe: Recipe, card: GpuSpec, calibration: MemoryCalibration) -> DeviceTerms:
         """Look up the terms for ``profile`` on ``card``."""
         multi_scale_ratio = calibration.slack_multi_scale_ratio.value if recipe.multi_scale else 0.0
+        growth = calibration.validation_growth_ratio.get(profile.implementation.library) if recipe.validation else None
         level = memory_level(profile, card, calibration)
         return cls(
             context=calibration.context.get(card.generation, calibration.context_other),
@@ -66,6 +69,7 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
             slack_weights_bytes=calibration.slack_weights_ratio.value * profile.trainable_parameter_bytes,
             slack_untraced_ratio=calibration.slack_untraced_ratio.value,
             required_low_ratio=calibration.required_low_ratio.value,
+            validation_growth_ratio=0.0 if growth is None else growth.value,
             spread=calibration.spread[level],
             spread_erratic=calibration.spread_erratic[level],
         )
@@ -113,12 +117,14 @@ def step_figures(
     least_bytes = held.held_bytes + terms.blas_bytes + live_bytes
     context = terms.context
     spread = terms.spread_erratic if step.erratic else terms.spread
-    device = _around(reserved_bytes, spread, context)
-    required = _around(least_bytes, spread, context)
+    highest_ratio = max(spread.high.value, 1 + terms.validation_growth_ratio)
+    reserved = _around(reserved_bytes, spread.low.value, highest_ratio)
+    device = _with_context(reserved, context)
+    required = _with_context(_around(least_bytes, spread.low.value, spread.high.value), context)
     required_low = min(least_bytes * terms.required_low_ratio + context.least.value, required.expected, device.low)
     return GpuMemory(
-        allocated_bytes=_around(allocated_bytes, spread, None),
-        reserved_bytes=_around(reserved_bytes, spread, None),
+        allocated_bytes=_around(allocated_bytes, spread.low.value, spread.high.value),
+        reserved_bytes=reserved,
         device_bytes=device,
         required_bytes=Interval(low=required_low, expected=required.expected, high=required.high),
         budget_bytes=budget_bytes,
@@ -146,13 +152,14 @@ def _at(moment: Moment, held: Persistent, batch_size: int, gathered_bytes: float
     )
 
 
-def _around(expected_bytes: float, spread: Spread, context: Context | None) -> Interval:
-    """The interval of a figure; ``context`` is added to those that the device sees, each end with its own."""
-    low, high = expected_bytes * spread.low.value, expected_bytes * spread.high.value
-    if context is None:
-        return Interval(low=low, expected=expected_bytes, high=high)
+def _around(expected_bytes: float, low_ratio: float, high_ratio: float) -> Interval:
+    return Interval(low=expected_bytes * low_ratio, expected=expected_bytes, high=expected_bytes * high_ratio)
+
+
+def _with_context(pool: Interval, context: Context) -> Interval:
+    """``pool`` as the device sees it: each end with its own context."""
     return Interval(
-        low=low + context.low.value,
-        expected=expected_bytes + context.expected.value,
-        high=high + context.high.value,
+        low=pool.low + context.low.value,
+        expected=pool.expected + context.expected.value,
+        high=pool.high + context.high.value,
     )
