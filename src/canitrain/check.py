@@ -15,7 +15,7 @@ from canitrain.core.report import EvidenceSummary, ModelSummary, Reason, Recomme
 from canitrain.core.target import CpuTarget, NoTarget
 from canitrain.core.version import VERSION
 from canitrain.estimate.measured_here import Correction, corrected, corrected_evidence, find_correction, is_of
-from canitrain.estimate.whole_run import evidence, loader_warnings, stages, whole_run
+from canitrain.estimate.whole_run import evidence, loader_warnings, scaling, stages, whole_run
 from canitrain.verdict.advice import advise
 from canitrain.verdict.cards import suitable_cards
 from canitrain.verdict.device import choose_target, target_label
@@ -78,6 +78,7 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
         advice=advise(question, plan, estimate),
         cards=suitable_cards(question, cards, estimate),
         explain=stages(question, plan.run.batch_size),
+        scaling=scaling(question, plan.run.batch_size, calibration),
         warnings=(*warnings_of(question, plan), *loader_warnings(question, calibration)),
     )
 

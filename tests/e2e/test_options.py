@@ -153,3 +153,23 @@ def test_explain_adds_the_timeline(terminal: Terminal) -> None:
     assert shown.startswith(terminal.check().out)
     assert "Live memory by stage" in shown
     assert "backward" in shown
+
+
+def test_several_gpus_show_what_each_brings(terminal: Terminal) -> None:
+    alone = report(terminal, model="yolov5s")["scaling"]
+    shared = report(terminal, model="yolov5s", host="8x-a100")
+    rates = [row["images_per_s"] for row in shared["scaling"]["rows"]]
+
+    assert alone is None
+    assert len(rates) == 8
+    assert rates[-1] == pytest.approx(shared["time"]["images_per_s"])
+    assert rates[1] > rates[0]
+
+
+def test_two_cores_make_more_gpus_useless_and_the_report_says_why(terminal: Terminal) -> None:
+    options = ("--gpu", "8x A100 80GB", "--cpu-cores", "2", "--ram", "500GiB")
+    document = report(terminal, *options, model="yolov5s")
+    shown = terminal.check(*options, model="yolov5s").out
+
+    assert document["scaling"]["useful_gpus"] < 8
+    assert "another brings little: they wait for the loader decoding images" in " ".join(shown.split())

@@ -127,3 +127,30 @@ def test_rows_are_ordered_and_get_no_better_with_the_batch() -> None:
     assert [row.batch_size for row in rows] == sorted(row.batch_size for row in rows)
     assert [order.index(row.status) for row in rows] == sorted(order.index(row.status) for row in rows)
     assert rows[-1].status is Status.NO_GO
+
+
+def test_too_little_ram_for_any_batch_still_speaks_of_one_that_the_card_holds() -> None:
+    def hungry(asked: Question, batch_size: int) -> RunEstimate:
+        found = estimate(asked, batch_size)
+        host = replace(found.memory.host, ram_budget_bytes=1.0)
+        return replace(found, memory=replace(found.memory, host=host))
+
+    found = make_plan(question(free_gib=9.8), hungry)
+
+    assert found.recommendation.batch_size is None
+    assert found.recommendation.batch_reason == "no batch fits into RAM"
+    assert found.run.batch_size == 6
+    assert found.verdict.status is Status.NO_GO
+
+
+def test_ram_that_is_tight_at_any_batch_keeps_what_the_card_holds() -> None:
+    def narrow(asked: Question, batch_size: int) -> RunEstimate:
+        found = estimate(asked, batch_size)
+        host = replace(found.memory.host, ram_budget_bytes=found.memory.host.ram_bytes.expected)
+        return replace(found, memory=replace(found.memory, host=host))
+
+    found = make_plan(question(free_gib=9.8), narrow)
+
+    assert found.recommendation.batch_size == 6
+    assert "RAM is tight" in found.recommendation.batch_reason
+    assert found.verdict.status is Status.TIGHT

@@ -204,6 +204,22 @@ class CardOption(Struct, frozen=True, kw_only=True):
     total_s: float
 
 
+class ScalingRow(Struct, frozen=True, kw_only=True):
+    """The same run on ``gpus`` of the cards, each with the same batch."""
+
+    gpus: int
+    images_per_s: float
+    total_s: float
+    bottleneck: Bottleneck
+
+
+class Scaling(Struct, frozen=True, kw_only=True):
+    """What each further GPU brings; from ``useful_gpus`` on another one brings little."""
+
+    rows: tuple[ScalingRow, ...]
+    useful_gpus: int
+
+
 class StageMemory(Struct, frozen=True, kw_only=True):
     """One stage in the memory timeline of ``--explain``."""
 
@@ -244,3 +260,5 @@ class Report(Struct, frozen=True, kw_only=True):
     cards: tuple[CardOption, ...]
     explain: tuple[StageMemory, ...]
     warnings: tuple[str, ...]
+    scaling: Scaling | None = None
+    """Where several GPUs share the run."""

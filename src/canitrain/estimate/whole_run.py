@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from canitrain.core.calibration import Calibration
 from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.question import Question, RunEstimate
-from canitrain.core.report import EvidenceSummary, GpuMemory, Memory, StageMemory
+from canitrain.core.report import EvidenceSummary, GpuMemory, Memory, Scaling, ScalingRow, StageMemory
 from canitrain.core.target import CpuTarget
 from canitrain.estimate.disk import disk_need
 from canitrain.estimate.feed import feed
 from canitrain.estimate.gpu_memory import gpu_memory
+from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps
 from canitrain.estimate.host_memory import host_memory
 from canitrain.estimate.memory_evidence import memory_evidence
 from canitrain.estimate.memory_timeline import memory_timeline
@@ -62,6 +65,33 @@ def evidence(question: Question, calibration: Calibration) -> EvidenceSummary:
 def loader_warnings(question: Question, calibration: Calibration) -> tuple[str, ...]:
     """What the input pipeline had to assume, and settings that will not do what they promise."""
     return feed(question.profile, question.recipe, question.dataset, question.hardware, calibration.host).warnings
+
+
+def scaling(question: Question, batch_size: int, calibration: Calibration) -> Scaling | None:
+    """What each of the GPUs adds, at ``batch_size`` on each; ``None`` where there are not several."""
+    recipe, target = question.recipe, question.target
+    if isinstance(target, CpuTarget) or recipe.gpus < 2:  # noqa: PLR2004  # several
+        return None
+    shares = [replace(recipe, gpus=count) for count in range(1, recipe.gpus + 1)]
+    rows = gpu_scaling(
+        question.profile,
+        recipe,
+        question.dataset,
+        batch_size=batch_size,
+        card=target.card,
+        hardware=question.hardware,
+        feeds=[
+            feed(question.profile, share, question.dataset, question.hardware, calibration.host) for share in shares
+        ],
+        calibration=calibration.time,
+    )
+    return Scaling(
+        rows=tuple(
+            ScalingRow(gpus=row.gpus, images_per_s=row.images_per_s, total_s=row.total_s, bottleneck=row.bottleneck)
+            for row in rows
+        ),
+        useful_gpus=last_that_helps(rows).gpus,
+    )
 
 
 def stages(question: Question, batch_size: int) -> tuple[StageMemory, ...]:

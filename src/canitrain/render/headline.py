@@ -6,10 +6,10 @@ from typing import assert_never
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Gpu
-from canitrain.core.report import Reason, Report, Resource, Status
+from canitrain.core.report import Reason, Report, Resource, Scaling, Status
 from canitrain.core.units import format_bytes
-from canitrain.render.figures import duration_interval
-from canitrain.render.words import CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
+from canitrain.render.figures import duration_interval, images_per_s
+from canitrain.render.words import BOTTLENECK, CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
 
 
 def answer(report: Report) -> str:
@@ -90,6 +90,16 @@ def recommendation_line(report: Report) -> str:
     steps = chosen.accumulation_steps
     accumulated = f" with {steps} accumulation steps" if steps > 1 else ""
     return f"batch {chosen.batch_size}{accumulated} is recommended: {chosen.batch_reason}"
+
+
+def scaling_line(scaling: Scaling) -> str:
+    """``images/s on 1=400, 2=770``: by number of GPUs, and where another one stops helping."""
+    counts = ", ".join(f"{row.gpus}={images_per_s(row.images_per_s)}" for row in scaling.rows)
+    useful = scaling.useful_gpus
+    if useful == len(scaling.rows):
+        return f"images/s on {counts}"
+    obstacle = BOTTLENECK[scaling.rows[useful].bottleneck]
+    return f"images/s on {counts}; beyond {useful} another brings little: they wait for {obstacle}"
 
 
 def machine_line(report: Report) -> str:

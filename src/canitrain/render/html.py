@@ -28,7 +28,7 @@ def render_html(report: Report) -> str:
     title = f"{STATUS[report.verdict.status]}: {headline.answer(report)}"
     body = [_answer(report), _asked(report), _needs(report)]
     if report.time is not None:
-        body.append(_table(time_table(report.time)))
+        body.append(_table(time_table(report, report.time)))
     body += [_table(batches_table(report)), _table(advice_table(report)), _table(cards_table(report))]
     body += [_warnings(report), _table(parts_table(report)), _timeline(report), _evidence(report)]
     return (

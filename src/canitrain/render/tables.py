@@ -8,6 +8,7 @@ from canitrain.core.report import Report, Time
 from canitrain.core.units import format_bytes, format_duration
 from canitrain.render.batch_table import shown_batches
 from canitrain.render.figures import bytes_interval, duration_interval, images_per_s, parts_that_add_up, percent
+from canitrain.render.headline import scaling_line
 from canitrain.render.needs import needs
 from canitrain.render.words import BOTTLENECK, STATUS
 
@@ -37,8 +38,8 @@ def needs_table(report: Report) -> Table:
     return Table(title="Need against budget", head=("", "needs", "of", "share", "verdict"), rows=rows)
 
 
-def time_table(time: Time) -> Table:
-    """Step, epoch, run, and what a step is made of."""
+def time_table(report: Report, time: Time) -> Table:
+    """Step, epoch, run, what a step is made of, and what further GPUs bring."""
     parts = time.parts
     rows = [
         ("step", duration_interval(time.step_s)),
@@ -59,6 +60,8 @@ def time_table(time: Time) -> Table:
         rows.append(("energy of the GPUs", f"{time.energy_kwh:.1f} kWh"))
     if time.cost is not None:
         rows.append(("cost", f"{time.cost:,.2f}"))
+    if report.scaling is not None:
+        rows.append(("more GPUs", scaling_line(report.scaling)))
     return Table(title="Time", head=("", ""), rows=tuple(rows))
 
 
@@ -119,7 +122,7 @@ def all_tables(report: Report, *, explain: bool) -> tuple[Table, ...]:
     """The tables that have rows, in reading order."""
     tables = [needs_table(report)]
     if report.time is not None:
-        tables.append(time_table(report.time))
+        tables.append(time_table(report, report.time))
     tables += [batches_table(report), advice_table(report), cards_table(report)]
     if explain:
         tables.append(parts_table(report))

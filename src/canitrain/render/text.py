@@ -86,6 +86,8 @@ def _time(report: Report, width: int) -> list[Line]:
         "Waits for": f"{BOTTLENECK[time.bottleneck]}; {images_per_s(time.images_per_s)} images/s",
         "Epoch": epoch,
     }
+    if report.scaling is not None:
+        rows["GPUs"] = headline.scaling_line(report.scaling)
     if time.energy_kwh is not None:
         rows["Energy"] = f"about {time.energy_kwh:.1f} kWh for the GPUs"
     if time.cost is not None:

@@ -22,6 +22,8 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
     run: RunEstimate
     status: Status
+    gpu_status: Status | None
+    """Of GPU memory alone; ``None`` on a CPU."""
 
     @property
     def batch_size(self) -> int:
@@ -65,7 +67,7 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
     """
     fitting = [candidate for candidate in candidates if candidate.status is Status.GO]
     if not fitting:
-        return _squeezed(candidates)
+        return _squeezed(question, candidates)
     largest = fitting[-1]
     limit = recipe_limit(question)
     kept = [candidate for candidate in fitting if candidate.batch_size <= limit]
@@ -89,12 +91,18 @@ def accumulation_steps(question: Question, batch_size: int) -> int:
     return max(1, round(question.recipe.effective_batch_size / (batch_size * question.recipe.gpus)))
 
 
-def _squeezed(candidates: Sequence[Candidate]) -> Choice:
-    for candidate in candidates:
-        if candidate.status is Status.TIGHT:
-            return Choice(candidate=candidate, reason="no batch surely fits, and the smallest needs least")
-    unknown = any(candidate.status is Status.UNKNOWN for candidate in candidates)
-    return Choice(candidate=None, reason="how much memory is free is unknown" if unknown else "no batch fits")
+def _squeezed(question: Question, candidates: Sequence[Candidate]) -> Choice:
+    tight = [candidate for candidate in candidates if candidate.status is Status.TIGHT]
+    held = [each for each in tight if each.gpu_status is Status.GO and each.batch_size <= recipe_limit(question)]
+    if held:
+        return Choice(candidate=held[-1], reason="the GPU holds it; RAM is tight at any batch")
+    if tight:
+        return Choice(candidate=tight[0], reason="no batch surely fits, and the smallest needs least")
+    if any(candidate.status is Status.UNKNOWN for candidate in candidates):
+        return Choice(candidate=None, reason="how much memory is free is unknown")
+    host = candidates[0].run.memory.host
+    short_of_ram = host.ram_budget_bytes is not None and host.ram_bytes.expected > host.ram_budget_bytes
+    return Choice(candidate=None, reason=f"no batch fits into {'RAM' if short_of_ram else 'GPU memory'}")
 
 
 def _memory_reason(chosen: Candidate) -> str:

@@ -15,7 +15,7 @@ from canitrain.verdict.batches import (
     dataset_limit,
     recipe_limit,
 )
-from canitrain.verdict.rules import batch_status, judge, verdict_of
+from canitrain.verdict.rules import batch_status, gpu_memory_rule, judge, verdict_of
 
 ROWS_BEYOND = 1
 """Batch sizes shown beyond the first that does not fit."""
@@ -83,7 +83,7 @@ def make_single(question: Question, estimate: Estimator) -> Plan:
     recipe = question.recipe
     assert recipe.batch_size is not None
     run = estimate(question, recipe.batch_size)
-    candidate = Candidate(run=run, status=batch_status(question, run))
+    candidate = _candidate(question, run)
     reasons = judge(question, run)
     fits = candidate.status in (Status.GO, Status.TIGHT)
     return Plan(
@@ -112,17 +112,25 @@ def _candidates(question: Question, estimate: Estimator) -> tuple[Candidate, ...
         if beyond > ROWS_BEYOND and batch_size != given:
             continue
         run = estimate(question, batch_size)
-        status = batch_status(question, run)
-        found.append(Candidate(run=run, status=status))
-        beyond += status is Status.NO_GO
+        candidate = _candidate(question, run)
+        found.append(candidate)
+        # RAM that is too small for any batch says nothing of what the card holds.
+        beyond += (candidate.gpu_status or candidate.status) is Status.NO_GO
     return tuple(found)
 
 
+def _candidate(question: Question, run: RunEstimate) -> Candidate:
+    reason = gpu_memory_rule(question, run)
+    return Candidate(run=run, status=batch_status(question, run), gpu_status=None if reason is None else reason.status)
+
+
 def _fallback(question: Question, candidates: tuple[Candidate, ...]) -> Candidate:
-    """What to speak of where no batch can be recommended: the recipe's where memory is unknown, else the smallest."""
-    default = recipe_limit(question)
-    unknown = [each for each in candidates if each.status is Status.UNKNOWN]
-    near = [each for each in unknown if each.batch_size <= default]
+    """What to speak of where no batch can be recommended: the recipe's as far as the GPU holds it, else the first."""
+    near = [
+        each
+        for each in candidates
+        if each.batch_size <= recipe_limit(question) and (each.gpu_status or each.status) in (Status.GO, Status.UNKNOWN)
+    ]
     return near[-1] if near else candidates[0]
 
 
