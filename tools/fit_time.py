@@ -29,13 +29,15 @@ from canitrain.core.time_calibration import Curve, GenerationFactor, Layout, Lev
 
 ERROR_SCALE = 0.1
 """Errors beyond this weigh linearly, not squared."""
-ROWS_A_CARD = 60
+ROWS_A_CARD = 120
 """A card with more rows weighs as much as one with this many."""
 MODELS = {True: 10_000, False: 100}
 """How many of the traced models are used of training and of inference runs, drawn by chance."""
 INFERENCE_WEIGHT = 0.5
 """Forward passes alone say less of a training step."""
 FOLDS = 5
+MANY_ROWS = 60
+"""Cards with so many rows tell how well a card of the fit is known."""
 Width = tuple[float, float, str]
 """Low and high ratio of measured to predicted, and the held-out error in words."""
 FITTED = "tools/fit_time.py"
@@ -141,7 +143,7 @@ def main() -> None:
     by_generation = held_out(table, logs, lambda _, card: card.generation.value)
     peak = table.at_peak_s()
     fullness = Counter(run.card for run in runs)
-    many = np.array([fullness[run.card] > ROWS_A_CARD for run in runs])
+    many = np.array([fullness[run.card] >= MANY_ROWS for run in runs])
     plain = np.array([run.training and not run.channels_last for run in runs])
     widths = {}
     for title, predicted, rows, level in (
@@ -268,7 +270,7 @@ def _print_cards(table: Table, predicted: np.ndarray) -> None:
         rows = np.array([own == key for own in keys])
         error = (predicted / table.step_s - 1)[rows]
         print(
-            f"  {key!s:90s} {rows.sum():3d} runs  median {np.median(error):+.3f}, absolute {np.median(np.abs(error)):.3f}"
+            f"  {key!s:90s} {rows.sum():3d} runs  median {np.median(error):+.3f}, size {np.median(np.abs(error)):.3f}"
         )
 
 

@@ -34,7 +34,7 @@ BANDWIDTH_PRIOR = {
     WorkKind.ELEMENTWISE: (0.8, 0.12),
     WorkKind.OTHER: (0.5, 0.4),
 }
-"""Share of the bandwidth that a kernel of this kind reaches, traced bytes counted once, and the spread of its logarithm.
+"""Share of the bandwidth that a kernel of this kind reaches, traced bytes counted once, and the spread of its log.
 
 Batch norm reads its input twice. Where the rows say nothing, this is what stays.
 """

@@ -124,7 +124,7 @@ class Links(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     network_bytes_per_s: Coefficient
     """Between nodes, where nothing is known of the network."""
     straggler_ratio: dict[SizeRule, Coefficient]
-    """What waiting for the slowest of two equal GPUs adds to a step's device time, by how sizes vary; again a doubling."""
+    """What waiting for the slower of two equal GPUs adds to a step's device time, and each doubling again."""
     overlap_ratio: Coefficient
     """Share of the backward pass under which the exchange can hide."""
     bucket_bytes: Coefficient
