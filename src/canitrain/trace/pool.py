@@ -12,9 +12,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.units import ALLOCATOR_ROUND_BYTES, MIB_BYTES
-from canitrain.trace.fit import Fitter
+from canitrain.trace.fit import nonnegative_least_squares, terms, tidy
 from canitrain.trace.subject import Shape
 
 SMALL_BYTES = MIB_BYTES
@@ -139,8 +141,10 @@ class Pool:
         del free[bisect.bisect_left(free, (block.size, block.address))]
 
 
-def pool_slack_bytes(allocations: Allocations, weights: Weights, scale: int, sizes: Sequence[float] = SAME_SIZE) -> int:
-    """Bytes that the pool keeps beyond the highest allocated ones after some steps of SGD with momentum.
+def replay(
+    allocations: Allocations, weights: Weights, scale: int, sizes: Sequence[float] = SAME_SIZE
+) -> tuple[int, int]:
+    """Reserved and highest allocated bytes after some steps of SGD with momentum.
 
     Args:
         allocations: of one traced step.
@@ -164,7 +168,7 @@ def pool_slack_bytes(allocations: Allocations, weights: Weights, scale: int, siz
         if step == 0:
             for state_bytes in weights.trainable_bytes:
                 pool.allocate(state_bytes)
-    return pool.reserved_bytes - pool.peak_allocated_bytes
+    return pool.reserved_bytes, pool.peak_allocated_bytes
 
 
 def fit_slack(
@@ -179,13 +183,14 @@ def fit_slack(
         basis: the subject's.
         sizes: ``SAME_SIZE``, or ``VARYING_SIZE`` where images keep their aspect ratio.
     """
-    batch, *rest = shape
-    shapes = [(batch * scale, *rest) for scale in _SCALES]
+    batch, height, width, boxes = shape
     wanted = ("one", "bp") if "bp" in basis else ("one", "b")
-    values = [pool_slack_bytes(allocations, weights, scale, sizes) for scale in _SCALES]
-    return Fitter([_as_shape(each) for each in shapes], wanted).fit(values)
-
-
-def _as_shape(values: Sequence[int]) -> Shape:
-    batch, height, width, boxes = values
-    return batch, height, width, boxes
+    replays = np.array([replay(allocations, weights, scale, sizes) for scale in _SCALES], dtype=float)
+    reserved_bytes, highest_bytes = replays.T
+    # The error counts as a share of the whole pool: slack itself is next to nothing at some sizes.
+    matrix = np.array([terms((batch * scale, height, width, boxes), wanted) for scale in _SCALES])
+    columns = matrix.max(axis=0)
+    solution = nonnegative_least_squares(
+        matrix / columns / reserved_bytes[:, None], (reserved_bytes - highest_bytes) / reserved_bytes
+    )
+    return Polynomial(**{name: tidy(value) for name, value in zip(wanted, solution / columns, strict=True)})
