@@ -11,9 +11,9 @@ from pencil import CALIBRATION, CARD, CPU, DATASET, HARDWARE, PROFILE, RECIPE, T
 
 from canitrain.core.evidence import EvidenceLevel
 from canitrain.core.gpu import Generation
-from canitrain.core.hardware import Bench
-from canitrain.core.polynomial import BatchShape
-from canitrain.core.profile import Convolution, Polynomial, Precision, WorkKind
+from canitrain.core.hardware import Bench, StorageKind
+from canitrain.core.polynomial import BatchShape, Polynomial
+from canitrain.core.profile import Convolution, Precision, SizeRule, WorkKind
 from canitrain.core.recipe import Freeze, Optimizer, Strategy
 from canitrain.core.report import Bottleneck
 from canitrain.core.time_calibration import Layout, Rate
@@ -304,3 +304,42 @@ def test_stages_add_up_to_the_groups():
     )  # fmt: skip
     assert list(step.stages_s()) == ["backbone", "head"]
     assert sum(step.stages_s().values()) + step.optimizer_s == pytest.approx(step.compute_s)
+
+
+def test_gpus_wait_for_the_slowest_more_where_sizes_vary():
+    varied = replace(PROFILE, size_rule=SizeRule.SHORTER_SIDE)
+    shape = BatchShape(batch_size=4, pixels=409_600.0, boxes=7.0)
+
+    def exchange_s(profile, gpus):
+        recipe = replace(RECIPE, gpus=gpus)
+        return step_time(
+            profile, recipe, shape, CARD, cpu=CPU, bench=None, calibration=CALIBRATION
+        ).communication_s  # fmt: skip
+
+    assert exchange_s(PROFILE, 1) == exchange_s(varied, 1) == 0.0
+    assert exchange_s(varied, 8) > exchange_s(PROFILE, 8) > exchange_s(PROFILE, 2) > 0.0
+
+
+def test_every_choice_has_its_coefficient():
+    assert set(CALIBRATION.links.straggler_ratio) == set(SizeRule)
+    assert set(CALIBRATION.run.checkpoint_bytes_per_s) == set(StorageKind)
+    assert {row.optimizer for row in CALIBRATION.optimizer} == set(Optimizer)
+
+
+def test_channels_last_takes_the_widest_interval():
+    narrow, wide = timed().step_s, timed(replace(RECIPE, channels_last=True)).step_s
+    assert wide.high / wide.expected > narrow.high / narrow.expected
+    assert wide.low / wide.expected < narrow.low / narrow.expected
+
+
+def test_validation_on_one_gpu_takes_as_long_on_eight():
+    images = replace(DATASET, validation_images=5_000)
+    yolo = replace(PROFILE, implementation=replace(PROFILE.implementation, library="yolov5"))
+
+    def validation_s(profile, gpus):
+        recipe = replace(RECIPE, gpus=gpus)
+        return run_time(profile, recipe, images, 16, CARD, HARDWARE, feed(), CALIBRATION).validation_s
+
+    assert validation_s(yolo, 8) == pytest.approx(validation_s(yolo, 1))
+    assert validation_s(PROFILE, 8) == pytest.approx(validation_s(PROFILE, 1) / 8)
+    assert timed(replace(RECIPE, validation=False)).validation_s == 0.0
