@@ -144,6 +144,8 @@ class CpuRates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the clock is unknown."""
     turbo_ratio: Coefficient
     """All-core clock under vector load / highest clock."""
+    core_loss_ratio: Coefficient
+    """n cores do the arithmetic of n / (1 + this x (n - 1)): they wait for each other and share power and caches."""
     default_memory_bytes_per_s: Coefficient
     """Of a socket, where ``probe --bench`` has not measured it."""
     core_memory_bytes_per_s: Coefficient

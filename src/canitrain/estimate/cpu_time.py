@@ -18,7 +18,8 @@ def cpu_rates(cpu: Cpu, bench: Bench | None, calibration: TimeCalibration) -> De
     """
     rates = calibration.cpu
     cores = training_cores(cpu)
-    flops_per_s = cores * clock_hz(cpu, rates) * flops_per_cycle(cpu, rates)
+    together = cores / (1 + rates.core_loss_ratio.value * max(cores - 1, 0))
+    flops_per_s = together * clock_hz(cpu, rates) * flops_per_cycle(cpu, rates)
     measured = value_or_none(bench.memory_bytes_per_s) if bench is not None else None
     bytes_per_s = measured or min(rates.default_memory_bytes_per_s.value, cores * rates.core_memory_bytes_per_s.value)
     return DeviceRates(
