@@ -173,8 +173,6 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
     """``old`` with the curves, factors and widths of this fit."""
     values = np.exp(logs)
     lone = dict(zip(LONE_PRIORS, map(float, values[-len(LONE_PRIORS) :]), strict=True))
-    counts = Counter(run.source for run in table.runs)
-    source = "tools/fit_time.py on " + ", ".join(f"{count} runs {name}" for name, count in sorted(counts.items()))
     residual = widths[EvidenceLevel.CALIBRATED][2]
     curves = [
         Curve(
@@ -220,7 +218,7 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
         fitted_cards=tuple(sorted({card.name for card in training})),
         fitted_generations=table.parameters.generations,
         fitted_libraries=("timm", "torchvision"),
-        fit=f"{source}; held-out models: {residual}",
+        fit=f"{len(table.runs)} timed runs of classifiers on {len({c.name for c in table.cards})} cards; held-out models: {residual}",
         curve=(*curves, *(curve for curve in old.curve if curve.rate is Rate.CPU)),
         generation=tuple(factors),
         multiprocessor_bytes_per_cycle=coefficient(old.multiprocessor_bytes_per_cycle, "bytes_per_cycle"),
