@@ -218,7 +218,7 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
         fitted_cards=tuple(sorted({card.name for card in training})),
         fitted_generations=table.parameters.generations,
         fitted_libraries=("timm", "torchvision"),
-        fit=f"{len(table.runs)} timed runs of classifiers on {len({c.name for c in table.cards})} cards; held-out models: {residual}",
+        fit=f"{len(table.runs)} timed runs on {len({c.name for c in table.cards})} cards; held-out models: {residual}",
         curve=(*curves, *(curve for curve in old.curve if curve.rate is Rate.CPU)),
         generation=tuple(factors),
         multiprocessor_bytes_per_cycle=coefficient(old.multiprocessor_bytes_per_cycle, "bytes_per_cycle"),
