@@ -9,6 +9,7 @@ import typer
 
 from canitrain.cli.output import answer
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXAMPLES = (
     "canitrain schema report > report.schema.json",
     "canitrain schema hardware",
@@ -40,4 +41,5 @@ def schema_text(document: SchemaName) -> str:
     from canitrain.core.report import Report  # noqa: PLC0415
 
     types = {SchemaName.REPORT: Report, SchemaName.HARDWARE: Hardware, SchemaName.PROFILE: ModelProfile}
-    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(types[document])), indent=2).decode()
+    schema = {"$schema": DIALECT, **msgspec.json.schema(types[document])}
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode()
