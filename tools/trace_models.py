@@ -1,4 +1,4 @@
-"""Trace every built-in detector again and write its profile: ``python tools/trace_models.py [NAME ...]``.
+"""Trace every built-in model again and write its profile: ``python tools/trace_models.py [NAME ...]``.
 
 Needs the extra ``models``; takes a few minutes on one core. Run it when the tracer or a library changed, read the diff.
 """
@@ -14,14 +14,15 @@ from canitrain.trace.spec import trace_spec
 from canitrain.trace.writer import profile_json
 
 MODELS = Path(__file__).parents[1] / "profiles" / "models"
-LIBRARIES = ("yolov5", "torchvision", "effdet")
+LIBRARIES = ("yolov5", "torchvision", "effdet", "timm")
 
 
 def specs() -> list[str]:
-    """Every spec that the detector adapters know."""
-    from canitrain.trace.adapters import effdet, torchvision_models, yolov5  # noqa: PLC0415 - needs the libraries
+    """Every spec whose profile ships."""
+    # The libraries are needed from here on.
+    from canitrain.trace.adapters import effdet, timm_names, torchvision_models, yolov5  # noqa: PLC0415
 
-    names = (yolov5.NAMES, tuple(torchvision_models.VARIANTS), effdet.NAMES)
+    names = (yolov5.NAMES, tuple(torchvision_models.VARIANTS), effdet.NAMES, tuple(timm_names.TITLES))
     return [f"{library}:{name}" for library, known in zip(LIBRARIES, names, strict=True) for name in known]
 
 

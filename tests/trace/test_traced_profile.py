@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from canitrain.core.profile import ModelProfile, Phase, Precision
 from canitrain.trace import spec as specs
 from canitrain.trace.fit import Fitter, nonnegative_least_squares, tidy
 from canitrain.trace.profile import replay_flops, replay_peak_bytes, trace_subject
-from canitrain.trace.spec import trace_spec
+from canitrain.trace.spec import at_size, trace_spec
 from canitrain.trace.stages import STAGE_LIMIT, divide
 from canitrain.trace.writer import profile_json
 
@@ -97,6 +99,40 @@ def test_json_reads_back_as_it_was_and_has_one_stage_a_line(profile):
 def test_a_basis_without_pixels_is_refused_with_the_residual():
     with pytest.raises(InputError, match=r"off by .*%"):
         trace_subject(subject(lambda: summed(two_convolutions()), basis=("one", "b")))
+
+
+def test_a_subject_that_misses_is_replaced_by_its_fallback():
+    narrow = subject(lambda: summed(two_convolutions()), basis=("one", "b"))
+    fallback = dataclasses.replace(subject(lambda: summed(two_convolutions())), name="wide")
+    assert trace_subject(dataclasses.replace(narrow, fallback=fallback)).name == "wide"
+
+
+def test_a_model_that_refuses_a_size_is_replaced_by_its_fallback():
+    def picky():
+        built = summed(two_convolutions())
+
+        def step(batch, height, width, boxes):
+            assert height == 64, "takes 64 px only"
+            return built.step(batch, height, width, boxes)
+
+        return dataclasses.replace(built, step=step)
+
+    fallback = dataclasses.replace(subject(lambda: summed(two_convolutions())), name="wide")
+    assert trace_subject(dataclasses.replace(subject(picky), fallback=fallback)).name == "wide"
+
+
+def test_a_subject_that_holds_is_kept():
+    kept = subject(lambda: summed(two_convolutions()))
+    fallback = dataclasses.replace(kept, name="narrow")
+    assert trace_subject(dataclasses.replace(kept, fallback=fallback)).name == kept.name
+
+
+def test_a_side_is_part_of_the_spec_where_the_library_takes_one():
+    assert at_size("timm:vit_base_patch16_224", 384) == "timm:vit_base_patch16_224@384"
+    assert at_size("timm:vit_base_patch16_224@224", 384) == "timm:vit_base_patch16_224@384"
+    for spec in ("torchvision:ssd300_vgg16", "mine.py:build"):
+        with pytest.raises(InputError, match="not traced at a size"):
+            at_size(spec, 384)
 
 
 def test_a_file_of_ones_own_traces_end_to_end(tmp_path):

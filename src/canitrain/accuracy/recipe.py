@@ -8,6 +8,7 @@ from canitrain.core.accuracy import Measurement
 from canitrain.core.errors import InputError
 from canitrain.core.profile import ImageSize, ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import Optimizer, Recipe
+from canitrain.core.traced_size import refuse_untraced_size
 
 _PRECISIONS = {
     "fp32": Precision.FP32, "float32": Precision.FP32, "tf32": Precision.FP32, "single": Precision.FP32,
@@ -104,7 +105,9 @@ def _image_size(measurement: Measurement, profile: ModelProfile) -> ImageSize:
     first = int(match[1])
     match profile.size_rule:
         case SizeRule.SQUARE:
-            return ImageSize(shorter=first, longer=int(match[2] or first))
+            size = ImageSize(shorter=first, longer=int(match[2] or first))
         case SizeRule.SHORTER_SIDE:
             second = int(match[2]) if match[2] else round(first * default.longer / default.shorter)
-            return ImageSize(shorter=min(first, second), longer=max(first, second))
+            size = ImageSize(shorter=min(first, second), longer=max(first, second))
+    refuse_untraced_size(profile, size)
+    return size

@@ -12,6 +12,7 @@ from canitrain.core.fact import value_or_none
 from canitrain.core.hardware import Hardware
 from canitrain.core.profile import ImageSize, ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, Recipe, Strategy
+from canitrain.core.traced_size import only_size, refuse_untraced_size
 from canitrain.core.units import DAY_S, parse_duration
 from canitrain.verdict.device import best_kind
 
@@ -56,6 +57,11 @@ def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardw
     Raises:
         InputError: the model cannot take that image size or precision, or the optimizer is not known here.
     """
+    if options.multi_scale and only_size(profile) is not None:
+        raise InputError(
+            f"{profile.name} was traced at one image size only, and --multi-scale varies it",
+            hint="leave --multi-scale out; models that take it: canitrain models",
+        )
     defaults = profile.defaults
     cards = best_kind(hardware, options.device)
     gpus = len(cards) or 1
@@ -92,7 +98,8 @@ def parse_size(text: str, profile: ModelProfile) -> ImageSize:
     the default's ratio.
 
     Raises:
-        InputError: it is no size, too large, or no multiple of the model's stride (with the nearest that is).
+        InputError: it is no size, too large, no multiple of the model's stride (with the nearest that is), or not the
+            one size that was traced.
     """
     match = re.fullmatch(r"\s*(\d{1,6})(?:\s*[xX*]\s*(\d{1,6}))?\s*", text)
     if match is None or int(match[1]) == 0 or match[2] == "0":
@@ -101,7 +108,8 @@ def parse_size(text: str, profile: ModelProfile) -> ImageSize:
     match profile.size_rule:
         case SizeRule.SQUARE:
             size = ImageSize(shorter=first, longer=int(match[2] or first))
-            _refuse_off_stride(size, profile)
+            if size != profile.defaults.image_size:
+                _refuse_off_stride(size, profile)
         case SizeRule.SHORTER_SIDE:
             default = profile.defaults.image_size
             longer = int(match[2]) if match[2] else round(first * default.longer / default.shorter)
@@ -116,6 +124,7 @@ def parse_size(text: str, profile: ModelProfile) -> ImageSize:
             f"an image of {size.shorter} x {size.longer} px is larger than any that was traced",
             hint=f"at most {LARGEST_SIDE} px a side; the default is {profile.defaults.image_size.shorter}",
         )
+    refuse_untraced_size(profile, size)
     return size
 
 

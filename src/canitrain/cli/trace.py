@@ -13,6 +13,7 @@ from canitrain.core.units import format_bytes
 EXAMPLES = (
     "canitrain trace torchvision:fasterrcnn_resnet50_fpn --output fasterrcnn.json",
     "canitrain trace yolov5:yolov5s --output yolov5s.json",
+    "canitrain trace timm:vit_base_patch16_224 --image-size 384 --output vit384.json",
     "canitrain trace my_model.py:build --output my_model.json",
     "Needs torch and the model's library: pip install 'canitrain[models]'",
 )
@@ -25,12 +26,19 @@ def trace_command(
     ],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="PROFILE.json", help="Where to write the profile.")],
+    image_size: Annotated[
+        int | None,
+        typer.Option(
+            "--image-size", "-s", metavar="384", min=1, max=4096, help="Of timm models: side, if not the default."
+        ),
+    ] = None,
 ) -> int:
     """Run training steps of a real model on the CPU, record them, and write a profile for `check --model`."""
     check_writable(output)
-    from canitrain.trace.spec import trace_spec  # noqa: PLC0415  # imports torch
+    from canitrain.trace.spec import at_size, trace_spec  # noqa: PLC0415  # imports torch
     from canitrain.trace.writer import profile_json  # noqa: PLC0415
 
+    spec = spec if image_size is None else at_size(spec, image_size)
     tell(f"tracing {spec}: this runs several training steps and can take minutes")
     profile = trace_spec(spec)
     write_file(output, profile_json(profile))

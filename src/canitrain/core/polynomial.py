@@ -30,6 +30,11 @@ class Polynomial(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     pp: float = 0.0
     bpp: float = 0.0
 
+    @property
+    def follows_pixels(self) -> bool:
+        """Whether the quantity changes with the image size."""
+        return any((self.p, self.bp, self.pn, self.bpn, self.pp, self.bpp))
+
     def at(self, shape: BatchShape) -> float:
         """The quantity at ``shape``, in the unit of the holder's name."""
         fixed, per_image = self.affine(shape.pixels, shape.boxes)

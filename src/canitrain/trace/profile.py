@@ -26,11 +26,21 @@ PRECISIONS = (Precision.FP32, Precision.AMP)
 
 
 def trace_subject(subject: Subject, precisions: Sequence[Precision] = PRECISIONS) -> ModelProfile:
-    """Trace ``subject`` in every precision.
+    """Trace ``subject`` in every precision; where that fails, its fallback.
 
     Raises:
         InputError: the polynomials miss a check shape by more than ``subject.tolerance``.
     """
+    if subject.fallback is None:
+        return _trace_subject(subject, precisions)
+    try:
+        return _trace_subject(subject, precisions)
+    except (InputError, RuntimeError, ValueError, AssertionError):
+        # A library refuses image sizes in ways of its own.
+        return trace_subject(subject.fallback, precisions)
+
+
+def _trace_subject(subject: Subject, precisions: Sequence[Precision]) -> ModelProfile:
     traces = {}
     for precision in precisions:
         with torch.device("meta") if subject.meta else nullcontext():
@@ -82,15 +92,16 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
 
 
 def slack_of(subject: Subject, built: Built, records: Sequence[StepRecord]) -> Polynomial:
-    """The pool's slack, replayed from the record with most pixels."""
+    """The pool's slack, replayed from the record whose images are nearest to the default size."""
     parameters = list(built.model.parameters())
     weights = Weights(
         all_bytes=tuple(map(_size, parameters)),
         trainable_bytes=tuple(_size(parameter) for parameter in parameters if parameter.requires_grad),
     )
-    largest = max(records, key=lambda record: record.shape[1] * record.shape[2])
+    usual = subject.defaults.image_size.shorter * subject.defaults.image_size.longer
+    nearest = min(records, key=lambda record: abs(record.shape[1] * record.shape[2] - usual))
     sizes = VARYING_SIZE if subject.size_rule is SizeRule.SHORTER_SIDE else SAME_SIZE
-    return fit_slack(largest.shape, largest.allocations, weights, subject.basis, sizes)
+    return fit_slack(nearest.shape, nearest.allocations, weights, subject.basis, sizes)
 
 
 def _with_checks(draft: Trace, checks: Sequence[tuple[float, float]], slack: Polynomial) -> Trace:

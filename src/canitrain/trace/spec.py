@@ -24,6 +24,8 @@ class Library:
     """The import that fails where the library is missing."""
     install: str
     example: str
+    sized: bool = False
+    """Whether a name can end in ``@384``, the side of the square to trace at in place of the model's own."""
 
 
 LIBRARIES = {
@@ -33,6 +35,7 @@ LIBRARIES = {
         requires="timm",
         install="pip install timm",
         example="timm:resnet50",
+        sized=True,
     ),
     "torchvision": Library(
         module="canitrain.trace.adapters.torchvision",
@@ -57,6 +60,21 @@ LIBRARIES = {
     ),
 }
 """Every prefix that a spec can have, besides a Python file."""
+
+
+def at_size(spec: str, image_size: int) -> str:
+    """``spec`` with a side in pixels: ``timm:vit_base_patch16_224@384``.
+
+    Raises:
+        InputError: the library's models take any size, which is then asked of ``check``, or state their own.
+    """
+    library = LIBRARIES.get(spec.partition(":")[0])
+    if library is None or not library.sized:
+        raise InputError(
+            f"{spec} is not traced at a size of one's choice",
+            hint="leave --image-size out; check --image-size takes any, and a file's Subject states its own",
+        )
+    return f"{spec.partition('@')[0]}@{image_size}"
 
 
 def trace_spec(spec: str) -> ModelProfile:

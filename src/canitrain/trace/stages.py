@@ -16,18 +16,18 @@ STAGE_LIMIT = 30
 INPUT, LOSS = "input", "loss"
 
 
-def divide(model: nn.Module) -> tuple[str, ...]:
+def divide(model: nn.Module, limit: int = STAGE_LIMIT) -> tuple[str, ...]:
     """Module paths that divide ``model``: its children, the deepest containers among them replaced by theirs.
 
-    Lists are never called and so always replaced; others as long as there are at most ``STAGE_LIMIT`` stages.
+    Lists are never called and so always replaced; others as long as there are at most ``limit`` stages.
     """
     stages = dict(model.named_children())
     while True:
-        forced = [path for path, module in stages.items() if isinstance(module, _LISTS) and len(module)]
+        forced = [path for path, module in stages.items() if _is_never_called(module)]
         optional = {
             path: sum(1 for _ in module.modules())
             for path, module in stages.items()
-            if _holds_blocks(module) and len(stages) - 1 + sum(1 for _ in module.children()) <= STAGE_LIMIT
+            if _holds_blocks(module) and len(stages) - 1 + sum(1 for _ in module.children()) <= limit
         }
         if not forced and not optional:
             return tuple(stages) or ("",)
@@ -36,6 +36,11 @@ def divide(model: nn.Module) -> tuple[str, ...]:
 
 
 _LISTS = (nn.ModuleList, nn.ModuleDict)
+
+
+def _is_never_called(module: nn.Module) -> bool:
+    """Whether ``module`` is a list with members; DenseNet's blocks are lists that have a forward pass."""
+    return isinstance(module, _LISTS) and len(module) > 0 and type(module).forward is nn.Module.forward
 
 
 def _is_row(module: nn.Module) -> bool:

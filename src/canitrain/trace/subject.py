@@ -75,3 +75,5 @@ class Subject:
     aliases: tuple[str, ...] = ()
     divisor: int = 1
     notes: tuple[str, ...] = field(default=())
+    fallback: Subject | None = None
+    """What to trace instead where this one does not run at its shapes, or its polynomials miss: a narrower promise."""

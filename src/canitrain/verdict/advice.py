@@ -15,6 +15,7 @@ from canitrain.core.recipe import CacheMode, Freeze, Optimizer
 from canitrain.core.report import Advice, Resource, Status
 from canitrain.core.severity import SEVERITY
 from canitrain.core.target import GpuTarget
+from canitrain.core.traced_size import only_size
 from canitrain.core.units import format_bytes
 from canitrain.verdict.plan import Plan, make_plan, replan
 
@@ -68,7 +69,7 @@ def _image_size(question: Question) -> Iterator[Change]:
     step = divisor if rule is SizeRule.SQUARE else 1
     shorter = max(step, int(size.shorter * _SMALLER_SIZE) // step * step)
     longer = max(step, int(size.longer * _SMALLER_SIZE) // step * step)
-    if shorter < size.shorter:
+    if shorter < size.shorter and only_size(question.profile) is None:
         text = f"{shorter}" if shorter == longer else f"{shorter}x{longer}"
         smaller = ImageSize(shorter=shorter, longer=longer)
         yield _change(question, f"--image-size {text}", "costs small objects", image_size=smaller)

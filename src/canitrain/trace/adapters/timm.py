@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import importlib.metadata
 import importlib.util
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from canitrain.core.errors import InputError, MissingDependencyError
 from canitrain.core.profile import Defaults, ImageSize, Implementation, Precision, SizeRule
+from canitrain.trace.adapters.timm_names import TITLES, alias_of
+from canitrain.trace.stages import STAGE_LIMIT, divide
 from canitrain.trace.subject import Built, Subject
 
 if TYPE_CHECKING:
@@ -16,41 +19,40 @@ if TYPE_CHECKING:
 
 _EPOCHS, _WORKERS, _BATCH = 300, 4, 128
 """Defaults of train.py's argument parser (timm 1.0)."""
-_CHECK_BATCHES = 4
-_FIT_BATCHES = (2, 8)
+_STRIDE = 32
+"""Of most nets; at other sizes the last stages round, so that the polynomials hold for its multiples."""
+_STAGES = 15
+"""At most; more make the file of a net with many blocks too long to review."""
+_FIT_BATCHES, _CHECK_BATCHES = (2, 8), (4, 16, 32)
+_FIT_SCALES, _CHECK_SCALES = (0.5, 1.0, 1.5), (0.75, 2.0)
 
 
-def subject(name: str, image_size: int | None = None) -> Subject:
-    """The subject of ``timm:<name>``, at the model's own input size unless ``image_size`` (pixels) says otherwise.
+def subject(name: str) -> Subject:
+    """The subject of ``timm:<name>``, or of ``timm:<name>@384`` for another side in pixels than the model's own.
+
+    First for all sizes that are a multiple of 32, then with attention's square of the pixels, at last for one size.
 
     Raises:
         MissingDependencyError: timm is not installed.
-        InputError: timm knows no such model.
+        InputError: timm knows no such model, or the side is no number.
     """
     if importlib.util.find_spec("timm") is None:
         raise MissingDependencyError("timm is not installed", hint="pip install timm")
-    import timm  # noqa: PLC0415 - only tracing needs it
-
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=5)
-        raise InputError(
-            f"timm knows no model {name!r}", hint=f"near: {', '.join(near)}" if near else "see timm.list_models()"
-        )
-    options = {"img_size": image_size} if image_size and _takes_size(name) else {}
+    name, side = _named_size(name)
+    options = {"img_size": side} if side and _takes_size(name) else {}
     model = _create(name, options)
     config = model.pretrained_cfg or {}
-    _, height, width = config.get("input_size", (3, 224, 224))
-    height, width = (image_size, image_size) if image_size else (height, width)
-    classes = model.num_classes
-    return Subject(
-        name=name,
-        title=f"{name} (classifier)",
+    _, height, width = (3, side, side) if side else config.get("input_size", (3, 224, 224))
+    fixed = Subject(
+        name=f"{name}_{side}" if side else name,
+        title=TITLES.get(name, name) + (f" at {side} px" if side else "") + " (classifier)",
         family="timm",
+        aliases=() if side else alias_of(name),
         implementation=Implementation(
             library="timm",
             version=importlib.metadata.version("timm"),
             torch=importlib.metadata.version("torch"),
-            spec=f"timm:{name}",
+            spec=f"timm:{name}@{side}" if side else f"timm:{name}",
             license="Apache-2.0",
         ),
         defaults=Defaults(
@@ -65,14 +67,55 @@ def subject(name: str, image_size: int | None = None) -> Subject:
             source="timm train.py, argument defaults",
         ),
         size_rule=SizeRule.SQUARE,
-        classes=classes,
+        classes=model.num_classes,
         build=lambda _: _build(name, options),
         fit_shapes=tuple((batch, height, width, 0) for batch in _FIT_BATCHES),
-        check_shapes=((_CHECK_BATCHES, height, width, 0),),
+        check_shapes=tuple((batch, height, width, 0) for batch in _CHECK_BATCHES),
         basis=("one", "b"),
         meta=True,
         notes=("traced at one image size: batch is the only variable",),
     )
+    return fixed if _takes_size(name) else _any_size(fixed)
+
+
+def _any_size(fixed: Subject) -> Subject:
+    """``fixed`` for all sizes, which falls back to itself."""
+    height, width = fixed.defaults.image_size.shorter, fixed.defaults.image_size.longer
+
+    def sides(scale: float) -> tuple[int, int]:
+        return _multiple(height * scale), _multiple(width * scale)
+
+    squared = replace(
+        fixed,
+        fit_shapes=tuple((batch, *sides(scale), 0) for scale in _FIT_SCALES for batch in _FIT_BATCHES),
+        check_shapes=(
+            (_CHECK_BATCHES[0], height, width, 0),
+            *((batch, *sides(scale), 0) for batch, scale in zip(_CHECK_BATCHES[1:], _CHECK_SCALES, strict=True)),
+        ),
+        basis=("one", "b", "bp", "bpp"),
+        divisor=_STRIDE,
+        notes=(),
+        fallback=fixed,
+    )
+    return replace(squared, basis=("one", "b", "bp"), fallback=squared)
+
+
+def _multiple(side: float) -> int:
+    return max(1, round(side / _STRIDE)) * _STRIDE
+
+
+def _named_size(text: str) -> tuple[str, int | None]:
+    import timm  # noqa: PLC0415 - only tracing needs it
+
+    name, separator, size = text.partition("@")
+    if separator and not (size.isdecimal() and int(size) > 0):
+        raise InputError(f"{size!r} is no image size", hint=f"write it like timm:{name}@384")
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=5)
+        raise InputError(
+            f"timm knows no model {name!r}", hint=f"near: {', '.join(near)}" if near else "see timm.list_models()"
+        )
+    return name, int(size) if separator else None
 
 
 _SIZED = (
@@ -116,4 +159,37 @@ def _build(name: str, options: dict[str, int]) -> Built:
             return sum(torch.nn.functional.cross_entropy(head, labels) for head in output) / len(output)
         return torch.nn.functional.cross_entropy(output, labels)
 
-    return Built(model=model, step=step)
+    heads = (model.pretrained_cfg or {}).get("classifier") or ()
+    heads = (heads,) if isinstance(heads, str) else tuple(heads)
+    stages = _stages(model, heads)
+    return Built(model=model, step=step, stages=stages, backbone=_below(stages, heads))
+
+
+def _stages(model: nn.Module, heads: tuple[str, ...]) -> tuple[str, ...]:
+    """The finest division of ``model`` that has at most ``_STAGES``, single layers in a row being one."""
+    for limit in range(STAGE_LIMIT, 0, -1):
+        stages = _joined(model, divide(model, limit), heads)
+        if len(stages) <= _STAGES:
+            break
+    return stages
+
+
+def _joined(model: nn.Module, stages: tuple[str, ...], heads: tuple[str, ...]) -> tuple[str, ...]:
+    """``stages`` with single layers after one another as one; the classifying layer and what follows keep theirs."""
+    rows: list[list[str]] = []
+    after_single = False
+    for stage in stages:
+        module = model.get_submodule(stage)
+        single = not any(True for child in module.children() for _ in child.parameters())
+        plain = next(module.parameters(), None) is None
+        if rows and stage not in heads and rows[-1][0] not in heads and ((single and after_single) or plain):
+            rows[-1].append(stage)
+        else:
+            rows.append([stage])
+        after_single = single
+    return tuple("+".join(row) for row in rows)
+
+
+def _below(stages: tuple[str, ...], heads: tuple[str, ...]) -> tuple[str, ...]:
+    """The stages without a classifying layer: what stays frozen where only that layer is trained."""
+    return tuple(stage for stage in stages if not any(head == stage or head.startswith(f"{stage}.") for head in heads))

@@ -1,0 +1,44 @@
+"""Which image sizes a profile may be asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from canitrain.core.errors import InputError
+from canitrain.core.polynomial import Polynomial
+from canitrain.core.profile import ImageSize, ModelProfile, Trace
+
+
+def only_size(profile: ModelProfile) -> ImageSize | None:
+    """The one size that ``profile`` was traced at, or ``None`` where its quantities follow the pixels.
+
+    Known limitation: a model whose step truly needs the same at every size would count as traced at one; none does,
+    as the batch itself is alive in every step.
+    """
+    follows = any(polynomial.follows_pixels for trace in profile.traces.values() for polynomial in _live(trace))
+    return None if follows else profile.defaults.image_size
+
+
+def refuse_untraced_size(profile: ModelProfile, size: ImageSize) -> None:
+    """Let ``size`` pass, or say how the model is traced at it.
+
+    Raises:
+        InputError: the profile holds for another size only.
+    """
+    traced = only_size(profile)
+    if traced is None or traced == size:
+        return
+    spec = profile.implementation.spec.partition("@")[0]
+    raise InputError(
+        f"{profile.name} was traced at {_text(traced)} px only, not at {_text(size)}",
+        hint=f"canitrain trace {spec} --image-size {size.longer} --output {profile.name}_{size.longer}.json",
+    )
+
+
+def _live(trace: Trace) -> Iterator[Polynomial]:
+    yield from (peak.live_bytes for peak in trace.peaks)
+    yield from (stage.saved_bytes for stage in trace.stages)
+
+
+def _text(size: ImageSize) -> str:
+    return str(size.shorter) if size.shorter == size.longer else f"{size.shorter}x{size.longer}"
