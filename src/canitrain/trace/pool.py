@@ -1,7 +1,8 @@
 """Replays a step's allocations through the rules of CUDA's caching allocator: what it keeps beyond live bytes.
 
 The allocator cuts blocks from segments, reuses the smallest free block that is large enough and never moves one, so
-that holes remain. Source: c10/cuda/CUDACachingAllocator.cpp (kSmallSize, kSmallBuffer, kMinLargeAlloc, kLargeBuffer,
+that holes remain. While the backward of a k x k convolution runs, cuDNN converts layouts: one copy of its input and
+output is taken too. Source: c10/cuda/CUDACachingAllocator.cpp (kSmallSize, kSmallBuffer, kMinLargeAlloc, kLargeBuffer,
 kRoundLarge, should_split) and torch docs, CUDA semantics, memory management.
 """
 
@@ -27,24 +28,29 @@ LARGE_SEGMENT_BYTES = 20 * MIB_BYTES
 DIRECT_BYTES = 10 * MIB_BYTES
 SEGMENT_ROUND_BYTES = 2 * MIB_BYTES
 
-_SCALES = (1, 2, 4, 8, 16, 32)
-"""Multiples of the traced batch at which the pool is replayed: every activation is that many times as large."""
+_BATCHES = (4, 8, 16, 32, 64, 128)
+"""At which the pool is replayed: every activation is as large as the traced one times the ratio of the batches."""
 SAME_SIZE = (1.0, 1.0)
 """Two steps: the first leaves holes that optimizer state then fills; from the second on nothing changes."""
 VARYING_SIZE = (0.8, 1.0, 0.65, 0.9, 0.75, 1.0, 0.55, 0.85, 1.0)
 """Steps of batches whose padded pixels differ, as shares of the largest: between a square and the most oblong image."""
 
 
+ALLOCATED, FREED, CONVOLVED = range(3)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Allocations:
     """What a step allocated and freed, in order."""
 
-    events: tuple[tuple[bool, int], ...]
-    """(allocated or freed, storage number)."""
+    events: tuple[tuple[int, int], ...]
+    """(``ALLOCATED`` or ``FREED``, storage number) or (``CONVOLVED``, index into ``workspaces``)."""
     sizes: tuple[int, ...]
     """Bytes of each storage."""
     gradients: frozenset[int]
     """Storages that are weight gradients: freed before the next step."""
+    workspaces: tuple[int, ...] = ()
+    """Of convolutions whose backward converts layouts: bytes of input and output together, taken while it runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +78,7 @@ class Pool:
 
     def __init__(self) -> None:
         """Start empty."""
-        self.reserved_bytes = self.allocated_bytes = self.peak_allocated_bytes = 0
+        self.reserved_bytes = self.allocated_bytes = 0
         self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
         self._blocks: dict[int, _Block] = {}
         self._next_address = 0
@@ -89,7 +95,6 @@ class Pool:
             self._split(block, size)
         block.free = False
         self.allocated_bytes += block.size
-        self.peak_allocated_bytes = max(self.peak_allocated_bytes, self.allocated_bytes)
         return block
 
     def release(self, block: _Block) -> None:
@@ -142,9 +147,9 @@ class Pool:
 
 
 def replay(
-    allocations: Allocations, weights: Weights, scale: int, sizes: Sequence[float] = SAME_SIZE
+    allocations: Allocations, weights: Weights, scale: float, sizes: Sequence[float] = SAME_SIZE
 ) -> tuple[int, int]:
-    """Reserved and highest allocated bytes after some steps of SGD with momentum.
+    """Reserved and highest live bytes after some steps of SGD with momentum.
 
     Args:
         allocations: of one traced step.
@@ -156,19 +161,24 @@ def replay(
     for weight_bytes in weights.all_bytes:
         pool.allocate(weight_bytes)
     held: dict[int, _Block] = {}
+    highest_bytes = 0
     for step, size in enumerate(sizes):
         for number in allocations.gradients & held.keys():
             pool.release(held.pop(number))
-        for is_allocation, number in allocations.events:
-            if is_allocation:
-                factor = 1 if number in allocations.gradients else scale * size
-                held[number] = pool.allocate(math.ceil(max(allocations.sizes[number], 1) * factor))
+        for kind, number in allocations.events:
+            factor = scale * size
+            if kind == CONVOLVED:
+                pool.release(pool.allocate(math.ceil(allocations.workspaces[number] * factor)))
+            elif kind == ALLOCATED:
+                growth = 1 if number in allocations.gradients else factor
+                held[number] = pool.allocate(math.ceil(max(allocations.sizes[number], 1) * growth))
+                highest_bytes = max(highest_bytes, pool.allocated_bytes)
             elif number not in allocations.gradients and number in held:
                 pool.release(held.pop(number))
         if step == 0:
             for state_bytes in weights.trainable_bytes:
                 pool.allocate(state_bytes)
-    return pool.reserved_bytes, pool.peak_allocated_bytes
+    return pool.reserved_bytes, highest_bytes
 
 
 def fit_slack(
@@ -185,12 +195,15 @@ def fit_slack(
     """
     batch, height, width, boxes = shape
     wanted = ("one", "bp") if "bp" in basis else ("one", "b")
-    replays = np.array([replay(allocations, weights, scale, sizes) for scale in _SCALES], dtype=float)
+    scales = [each / batch for each in _BATCHES]
+    replays = np.array([replay(allocations, weights, scale, sizes) for scale in scales], dtype=float)
     reserved_bytes, highest_bytes = replays.T
     # The error counts as a share of the whole pool: slack itself is next to nothing at some sizes.
-    matrix = np.array([terms((batch * scale, height, width, boxes), wanted) for scale in _SCALES])
-    columns = matrix.max(axis=0)
-    solution = nonnegative_least_squares(
-        matrix / columns / reserved_bytes[:, None], (reserved_bytes - highest_bytes) / reserved_bytes
+    matrix = np.array([terms((each, height, width, boxes), wanted) for each in _BATCHES])
+    columns, largest_bytes = matrix.max(axis=0), reserved_bytes.max()
+    weights_of_rows = largest_bytes / reserved_bytes
+    solution = largest_bytes * nonnegative_least_squares(
+        matrix / columns * weights_of_rows[:, None],
+        (reserved_bytes - highest_bytes) / largest_bytes * weights_of_rows,
     )
     return Polynomial(**{name: tidy(value) for name, value in zip(wanted, solution / columns, strict=True)})

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import torch
 
 from canitrain.trace.autocast import cached_weight_bytes, cuda_operators
-from canitrain.trace.pool import Allocations
+from canitrain.trace.pool import ALLOCATED, CONVOLVED, FREED, Allocations
 from canitrain.trace.recorder import ALLOC, FREE, OperatorRun, StepRecorder
 from canitrain.trace.stages import StageTracker, divide
 from canitrain.trace.subject import Built, Shape
+
+IMAGE_CHANNELS = 4
+"""A convolution that reads at most this many channels is the first of a network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +110,35 @@ def _condense(
         gradient_bytes=gradient_lives,
         saved_bytes=tuple(saved),
         cast_weight_bytes=cast_weight_bytes,
-        allocations=Allocations(
-            events=tuple(
-                (kind == ALLOC, number)
-                for kind, number in recorder.events
-                if kind in (ALLOC, FREE) and number not in kept
-            ),
-            sizes=tuple(recorder.sizes),
-            gradients=frozenset(gradients),
-        ),
+        allocations=_allocations(recorder, gradients, kept),
     )
+
+
+def _allocations(recorder: StepRecorder, gradients: set[int], kept: set[int]) -> Allocations:
+    events: list[tuple[int, int]] = []
+    workspaces: list[int] = []
+    for kind, number in recorder.events:
+        if kind in (ALLOC, FREE):
+            if number not in kept:
+                events.append((ALLOCATED if kind == ALLOC else FREED, number))
+        elif converted := _converted_bytes(recorder.runs[number]):
+            events.append((CONVOLVED, len(workspaces)))
+            workspaces.append(converted)
+    return Allocations(
+        events=tuple(events),
+        sizes=tuple(recorder.sizes),
+        gradients=frozenset(gradients),
+        workspaces=tuple(workspaces),
+    )
+
+
+def _converted_bytes(run: OperatorRun) -> int:
+    """Input and output of a convolution whose backward converts layouts: k x k, neither depthwise nor the first."""
+    call = run.convolution
+    if call is None or run.name == "convolution":
+        return 0
+    key = call.key
+    if key.kernel == (1, 1) or key.groups == key.in_channels or key.in_channels <= IMAGE_CHANNELS:
+        return 0
+    element_bytes = 2 if key.half else 4
+    return element_bytes * (key.in_channels * call.input_pixels + key.out_channels * call.output_pixels)
