@@ -42,13 +42,12 @@ def recipe_of(measurement: Measurement, profile: ModelProfile) -> Recipe:
     """
     defaults = profile.defaults
     images = measurement.batch_size * measurement.gpus
-    accumulates = defaults.effective_batch_size > defaults.batch_size
     return Recipe(
         precision=_precision(measurement, profile),
         optimizer=_optimizer(measurement, profile),
         image_size=_image_size(measurement, profile),
         batch_size=measurement.batch_size,
-        effective_batch_size=max(defaults.effective_batch_size, images) if accumulates else images,
+        effective_batch_size=max(defaults.effective_batch_size, images) if defaults.accumulates else images,
         epochs=defaults.epochs,
         workers=defaults.workers,
         ema=defaults.ema,

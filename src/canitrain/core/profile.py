@@ -147,7 +147,9 @@ class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     image_size: ImageSize
     batch_size: int
     effective_batch_size: int
-    """What gradient accumulation keeps (YOLOv5's nominal 64); equal to ``batch_size`` where the script has none."""
+    """What the script's learning rate is meant for: YOLOv5's nominal 64, or what the GPUs of its recipe add up to."""
+    accumulates: bool = False
+    """Whether the script itself accumulates gradients up to the effective batch, as YOLOv5's does."""
     epochs: int
     optimizer: str
     precision: Precision

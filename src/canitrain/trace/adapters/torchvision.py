@@ -19,6 +19,8 @@ from canitrain.trace.adapters.torchvision_models import BASIS, VARIANTS, Variant
 from canitrain.trace.subject import Built, Subject
 
 SOURCE = "pytorch/vision references/detection: train.py argument defaults and the README's command of this model"
+REFERENCE_GPUS = 8
+"""The script's learning rates are for 8 GPUs (its docstring and the README's commands); it does not accumulate."""
 KEYPOINTS = 17
 """COCO's person keypoints."""
 MANY_BLOCKS, JOINED_BLOCKS = 12, 3
@@ -68,7 +70,7 @@ def subject(name: str) -> Subject:
         defaults=Defaults(
             image_size=ImageSize(shorter=variant.shorter, longer=variant.longer),
             batch_size=variant.batch,
-            effective_batch_size=variant.batch,
+            effective_batch_size=REFERENCE_GPUS * variant.batch,
             epochs=variant.epochs,
             optimizer="sgd-momentum",
             precision=Precision.FP32,

@@ -56,6 +56,7 @@ def subject(name: str) -> Subject:
             image_size=ImageSize(shorter=side, longer=side),
             batch_size=16,
             effective_batch_size=64,
+            accumulates=True,
             epochs=100,
             optimizer="sgd-momentum",
             precision=Precision.AMP,
