@@ -227,3 +227,15 @@ def test_a_file_with_the_marks_of_a_spreadsheet_is_read(tmp_path, capsys):
     path.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n{row()}\r\n\r\n,,,,,,,,,,,".encode())
     assert run(["accuracy", "--measurements", str(path), "--json"]) == 0
     assert len(msgspec.json.decode(capsys.readouterr().out)["rows"]) == 1
+
+
+def test_a_run_at_a_size_that_was_not_traced_is_refused_and_not_predicted(replay):
+    code, out, err = replay([row(model="vit_base_patch16_224", image_size=384)])
+    assert (code, out) == (2, "")
+    assert "row 2: vit_base_patch16_224 was traced at 224 px only, not at 384" in err
+
+
+def test_a_run_at_a_size_that_was_not_traced_is_listed_as_skipped(replay):
+    lines = [row(model="vit_base_patch16_224", image_size=size) for size in ("384", "224", "")]
+    document = json.loads(replay(lines, "--json", "--skip-unknown")[1])
+    assert len(document["rows"]) == 2

@@ -26,6 +26,21 @@ CASES = {
     "an image size of zero": ((*YOLO, *IMAGES, "--image-size", "0"), "'0' is not an image size", "800x1333"),
     "an image size in words": ((*YOLO, *IMAGES, "--image-size", "big"), "'big'", "800x1333"),
     "an image size beyond all": ((*YOLO, *IMAGES, "--image-size", "99968"), "99968", "4096"),
+    "a size that was not traced": (
+        ("check", "--model", "vit", *IMAGES, "--image-size", "384"),
+        "vit_base_patch16_224 was traced at 224 px only",
+        "--image-size 384",
+    ),
+    "a size that varies, of a model traced at one": (
+        ("check", "--model", "vit", *IMAGES, "--multi-scale"),
+        "traced at one image size only",
+        "--multi-scale",
+    ),
+    "a traced size for a library that takes none": (
+        ("trace", "yolov5:yolov5s", "--image-size", "320", "--output", "never.json"),
+        "yolov5:yolov5s is not traced at a size",
+        "check --image-size",
+    ),
     "an empty batch": ((*YOLO, *IMAGES, "--batch-size", "0"), "0", "check --help"),
     "no epochs": ((*YOLO, *IMAGES, "--epochs", "0"), "0", "check --help"),
     "an unknown GPU": ((*YOLO, *IMAGES, "--gpu", "RTX 9999"), "RTX 9999", "canitrain gpus"),

@@ -44,6 +44,34 @@ PARAMETERS = {
     "fcos_resnet50_fpn": 32_269_600,
     "ssd300_vgg16": 35_641_826,
     "ssdlite320_mobilenet_v3_large": 3_440_060,
+    # timm: sum of the parameters that create_model makes.
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "resnext50_32x4d": 25_028_904,
+    "wide_resnet50_2": 68_883_240,
+    "vgg16": 138_357_544,
+    "densenet121": 7_978_856,
+    "mobilenetv2_100": 3_504_872,
+    "mobilenetv3_large_100": 5_483_032,
+    "efficientnet_b0": 5_288_548,
+    "efficientnet_b1": 7_794_184,
+    "efficientnet_b2": 9_109_994,
+    "efficientnet_b3": 12_233_232,
+    "efficientnet_b4": 19_341_616,
+    "tf_efficientnetv2_s": 21_458_488,
+    "convnext_tiny": 28_589_128,
+    "convnext_small": 50_223_688,
+    "convnext_base": 88_591_464,
+    "regnety_032": 19_436_338,
+    "inception_v3": 23_834_568,
+    "vit_tiny_patch16_224": 5_717_416,
+    "vit_small_patch16_224": 22_050_664,
+    "vit_base_patch16_224": 86_567_656,
+    "deit_small_patch16_224": 22_050_664,
+    "swin_tiny_patch4_window7_224": 28_288_354,
 }
 """Recorded from the libraries when they were traced."""
 
@@ -65,6 +93,8 @@ ALIASES = {
     "maskrcnn": "maskrcnn_resnet50_fpn",
     "retinanet": "retinanet_resnet50_fpn",
     "ssd": "ssd300_vgg16",
+    "resnet": "resnet50",
+    "vit": "vit_base_patch16_224",
 }
 
 
@@ -158,8 +188,12 @@ def _polynomials(value):
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
-def test_a_default_step_needs_what_a_detector_needs(name):
-    """50 MB to 2 TB live, backward about twice forward's FLOPs (less where layers are frozen), thousands of kernels."""
+def test_a_default_step_needs_what_a_training_step_needs(name):
+    """50 MB to 2 TB live, backward about twice forward's FLOPs (less where layers are frozen), thousands of kernels.
+
+    A classifier is a detector's backbone alone and has hundreds; VGG-16, 16 layers of three operators each at most,
+    has 132 in both halves. Fused attention computes its scores again in backward: 5 products for forward's 2.
+    """
     profile = PROFILES[name]
     trace = profile.traces[Precision.FP32]
     size = profile.defaults.image_size
@@ -171,9 +205,10 @@ def test_a_default_step_needs_what_a_detector_needs(name):
         sum(work.flops.at(shape) for stage in trace.stages for work in getattr(stage, phase).values())
         for phase in ("forward", "backward")
     )
-    assert 1.2 <= backward / forward <= 2.01
+    assert 1.2 <= backward / forward <= (2.05 if "vit" in name or "deit" in name else 2.01)
     works = [work for stage in trace.stages for half in (stage.forward, stage.backward) for work in half.values()]
-    assert 400 < sum(work.kernels.at(shape) for work in works) < 8_000
+    least = 100 if profile.family == "timm" else 400
+    assert least < sum(work.kernels.at(shape) for work in works) < 8_000
 
 
 @pytest.mark.parametrize(("name", "measured_bytes"), [("yolov5n", 1.5e9), ("yolov5m", 5.0e9)])

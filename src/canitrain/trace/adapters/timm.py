@@ -21,8 +21,8 @@ _EPOCHS, _WORKERS, _BATCH = 300, 4, 128
 """Defaults of train.py's argument parser (timm 1.0)."""
 _STRIDE = 32
 """Of most nets; at other sizes the last stages round, so that the polynomials hold for its multiples."""
-_STAGES = 15
-"""At most; more make the file of a net with many blocks too long to review."""
+_STAGES, _TRANSFORMER_STAGES = 12, 15
+"""At most. More make the file of a net with many kinds of blocks too long to review; a Transformer's are all alike."""
 _FIT_BATCHES, _CHECK_BATCHES = (2, 8), (4, 16, 32)
 _FIT_SCALES, _CHECK_SCALES = (0.5, 1.0, 1.5), (0.75, 2.0)
 
@@ -161,15 +161,15 @@ def _build(name: str, options: dict[str, int]) -> Built:
 
     heads = (model.pretrained_cfg or {}).get("classifier") or ()
     heads = (heads,) if isinstance(heads, str) else tuple(heads)
-    stages = _stages(model, heads)
+    stages = _stages(model, heads, _TRANSFORMER_STAGES if _takes_size(name) else _STAGES)
     return Built(model=model, step=step, stages=stages, backbone=_below(stages, heads))
 
 
-def _stages(model: nn.Module, heads: tuple[str, ...]) -> tuple[str, ...]:
-    """The finest division of ``model`` that has at most ``_STAGES``, single layers in a row being one."""
+def _stages(model: nn.Module, heads: tuple[str, ...], most: int) -> tuple[str, ...]:
+    """The finest division of ``model`` into at most ``most`` stages, single layers in a row being one."""
     for limit in range(STAGE_LIMIT, 0, -1):
         stages = _joined(model, divide(model, limit), heads)
-        if len(stages) <= _STAGES:
+        if len(stages) <= most:
             break
     return stages
 
