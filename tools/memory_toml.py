@@ -131,7 +131,7 @@ def calibration_of(fitted: FittedMemory) -> MemoryCalibration:
         slack_multi_scale_ratio=ratio(
             0.15,
             "share of the live peak",
-            "replays of YOLOv5s through the allocator's rules at varying and at one size",
+            "assumed: batches of varying size leave other holes; not measured",
         ),
         validation_growth_ratio={
             "yolov5": Coefficient(

@@ -10,7 +10,6 @@ from msgspec import Struct
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import GpuSpec
 
-
 THIS_MACHINE, DESCRIBED = "this machine", "described"
 """Values of ``Hardware.origin`` besides a file's name."""
 
@@ -148,7 +147,7 @@ class Bench(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Hardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole machine. ``gpus`` is ``Known(())`` where there is certainly none and ``Unknown`` where the probe failed."""
+    """A whole machine. ``gpus`` is ``Known(())`` where there certainly is none, ``Unknown`` where the probe failed."""
 
     schema: Literal["canitrain.hardware/1"] = "canitrain.hardware/1"
     origin: str

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class BatchShape(Struct, frozen=True, kw_only=True):
-    """What one step is fed: ``batch_size`` images a GPU, ``pixels`` an image (padded height x width), ``boxes`` an image."""
+    """One step's food: ``batch_size`` images a GPU, ``pixels`` (padded height x width) and ``boxes`` an image."""
 
     batch_size: int
     pixels: float

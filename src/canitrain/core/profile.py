@@ -104,7 +104,7 @@ class Trace(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     slack_bytes: Polynomial = Polynomial()
     """What the caching allocator keeps beyond the highest live bytes, replayed near the real image size."""
     cast_weight_bytes: int = 0
-    """AMP: half-precision copies of weights that autocast caches until the end of the forward pass (already in the peaks)."""
+    """AMP: half-precision weight copies that autocast keeps until the forward pass ends (already in the peaks)."""
     fit_shapes: tuple[tuple[int, int, int, int], ...]
     """(batch, height, width, boxes) of the traces that the polynomials were solved on."""
     check_shapes: tuple[tuple[int, int, int, int], ...]
@@ -120,7 +120,7 @@ class SizeRule(enum.Enum):
     SQUARE = "square"
     """Letterboxed, cropped or mosaicked to size x size."""
     SHORTER_SIDE = "shorter_side"
-    """Resized so that the shorter side is ``min`` unless the longer would pass ``max``; batch padded to a common size."""
+    """Resized until one side reaches its limit, the shorter or the longer; batch padded to a common size."""
 
 
 class ImageSize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

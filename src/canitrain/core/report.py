@@ -109,7 +109,10 @@ class GpuMemory(Struct, frozen=True, kw_only=True):
     """What may be used: free memory, or the whole card with ``--assume-idle``; ``None`` where unknown."""
     total_bytes: float | None
     parts: dict[str, float]
-    """weights, buffers, gradients, optimizer, ema, batch, activations, workspace, slack, context; they sum to device expected."""
+    """weights, buffers, gradients, optimizer, ema, activations (with the batch), workspace, slack, context.
+
+    They sum to ``device_bytes.expected``.
+    """
 
 
 class HostMemory(Struct, frozen=True, kw_only=True):

@@ -24,6 +24,8 @@ _BYTE_SUFFIXES = {
 _SECOND_SUFFIXES = {
     "s": 1.0, "sec": 1.0, "m": MINUTE_S, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "w": 7 * DAY_S,
 }  # fmt: skip
+_WHOLE_BYTES_FROM, _WHOLE_TIME_FROM = 99.95, 9.95
+"""From here on a value is printed without decimals: three figures of a size, two of a duration."""
 _NUMBER = r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*"
 
 
@@ -58,7 +60,7 @@ def format_bytes(size_bytes: float) -> str:
     for unit_bytes, suffix in ((TIB_BYTES, "TiB"), (GIB_BYTES, "GiB"), (MIB_BYTES, "MiB"), (KIB_BYTES, "KiB")):
         if abs(size_bytes) >= unit_bytes * 0.9995:
             value = size_bytes / unit_bytes
-            return f"{value:.0f} {suffix}" if value >= 99.95 else f"{value:.1f} {suffix}"
+            return f"{value:.{0 if value >= _WHOLE_BYTES_FROM else 1}f} {suffix}"
     return f"{size_bytes:.0f} B"
 
 
@@ -78,5 +80,9 @@ def format_duration(duration_s: float) -> str:
             value = duration_s / unit_s
             if unit_s > 1 and abs(value - round(value)) < 1e-9:  # noqa: PLR2004  # 7 days, not 7.0
                 return f"{value:.0f} {suffix}"
-            return f"{value:.0f} {suffix}" if value >= 9.95 else f"{value:.{2 if suffix == 's' else 1}f} {suffix}"
+            return (
+                f"{value:.0f} {suffix}"
+                if value >= _WHOLE_TIME_FROM
+                else f"{value:.{2 if suffix == 's' else 1}f} {suffix}"
+            )
     return f"{duration_s * 1000:.1f} ms"
