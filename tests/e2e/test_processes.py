@@ -124,3 +124,58 @@ def test_check_works_where_torch_and_nvml_cannot_be_imported() -> None:
 
     assert finished.returncode in (0, 1, 3), finished.stderr
     assert finished.stdout.split()[0] in ("GO", "TIGHT", "NO-GO", "UNKNOWN")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((*SAVED,), 0),
+        ((*SAVED, "--max-time", "1m"), 1),
+        ((*SAVED, "--batch-size", "0"), 2),
+        (("--hardware", "/nowhere.json"), 2),
+        (("--help",), 0),
+    ],
+)
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_changes_no_exit_code(arguments: tuple[str, ...], code: int, closed: str) -> None:
+    finished = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", sys.executable, *CHECK, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert finished.returncode == code
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize(("arguments", "code"), [((), 0), (("--batch-size", "0"), 2)])
+def test_a_reader_of_stderr_that_went_away_changes_no_exit_code(arguments: tuple[str, ...], code: int) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    finished = subprocess.run(
+        [sys.executable, *CHECK, *SAVED, *arguments], stdout=subprocess.DEVNULL, stderr=writer, check=False
+    )
+    os.close(writer)
+
+    assert finished.returncode == code
+
+
+def test_help_whose_reader_went_away_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    finished = subprocess.run(
+        [sys.executable, "-m", "canitrain", "check", "--help"], stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+
+    assert finished.returncode == 0
+    assert finished.stderr == b""
+
+
+def test_a_file_written_while_stdout_is_closed_holds_the_report_alone(tmp_path: Path) -> None:
+    target = tmp_path / "report.json"
+    command = [sys.executable, *CHECK, *SAVED, "--json", "--output", str(target)]
+    subprocess.run(["sh", "-c", '"$@" >&- 2>&-', "sh", *command], check=True)
+
+    assert json.loads(target.read_text(encoding="utf-8"))["verdict"]["status"] == "go"

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from canitrain.cli.exit_codes import ExitCode
-from canitrain.cli.output import end_stdout, tell
+from canitrain.cli.output import end_stdout, open_closed_streams, tell
 from canitrain.core.errors import CanitrainError, CatalogError
 from canitrain.core.version import VERSION
 
@@ -44,9 +44,8 @@ def main() -> None:
     """Run the command line of this process and exit."""
     # A check makes few objects and all of them last: collecting garbage meanwhile takes a tenth of its time.
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+    open_closed_streams()
     code = run(sys.argv[1:])
-    end_stdout()
-    sys.stderr.flush()
     # All is written. Taking every object apart first would cost another tenth, and wait for sources that hang.
     os._exit(code)
 
@@ -57,6 +56,8 @@ def run(arguments: Sequence[str]) -> int:
         app = build_app(_commands_to_load(arguments))
         code = app(list(arguments), prog_name=PROGRAM, standalone_mode=False)
         end_stdout()
+    except SystemExit as left:  # how click ends completion, and a help text whose reader went away
+        return _left(left)
     except CanitrainError as error:
         tell(f"error: {error.message}\nhint: {error.hint}")
         return ExitCode.BUG if isinstance(error, CatalogError) else ExitCode.BAD_INPUT
@@ -126,6 +127,12 @@ def _usage_error(error: Exception) -> int:
     one_line = " ".join(message.split()).rstrip(".")
     tell(f"error: {one_line[:1].lower()}{one_line[1:]}\nhint: see `{command} --help`")
     return ExitCode.BAD_INPUT
+
+
+def _left(left: SystemExit) -> int:
+    """A reader that went away is no error."""
+    gone = isinstance(left.__context__, BrokenPipeError)
+    return left.code if isinstance(left.code, int) and not gone else ExitCode.FINE
 
 
 def _bug(error: Exception) -> int:

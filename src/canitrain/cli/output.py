@@ -6,11 +6,27 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from canitrain.core.errors import InputError
 
 FALLBACK_COLUMNS = 80
 """Where stdout is no terminal and COLUMNS is not set."""
+LAST_STANDARD_STREAM = 2
+"""File descriptor of stderr; 0 and 1 are stdin and stdout."""
+
+
+def open_closed_streams() -> None:
+    """Send what goes to a stdout or stderr that the caller closed (``>&-``, some cron jobs) nowhere.
+
+    Their numbers are taken too: else the next file that is opened would get 1 or 2, and messages with it.
+    """
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= LAST_STANDARD_STREAM:
+        descriptor = os.dup(descriptor)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
 
 
 def answer(text: str) -> None:
@@ -19,14 +35,7 @@ def answer(text: str) -> None:
     Raises:
         InputError: stdout cannot be written, for want of space for example.
     """
-    try:
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_stdout()
-    except OSError as error:
-        _drop_stdout()
-        raise InputError(f"cannot write to stdout: {error.strerror}", hint="send it elsewhere: --output FILE") from None
+    _print(text if text.endswith("\n") else f"{text}\n")
 
 
 def write_file(path: Path, text: str) -> None:
@@ -42,16 +51,21 @@ def write_file(path: Path, text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Print ``text`` to stderr."""
-    sys.stderr.write(f"{text}\n")
+    """Print ``text`` to stderr; where that cannot be written there is nobody left to tell."""
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except OSError:
+        _drop(sys.stderr)
 
 
 def end_stdout() -> None:
-    """Flush stdout now, so that a closed pipe does not speak up while Python exits."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_stdout()
+    """Flush stdout now, so that a closed pipe does not speak up while Python exits.
+
+    Raises:
+        InputError: stdout cannot be written.
+    """
+    _print("")
 
 
 def check_writable(path: Path) -> None:
@@ -79,6 +93,21 @@ def wants_color() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _drop_stdout() -> None:
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop(sys.stdout)
+    except OSError as error:
+        _drop(sys.stdout)
+        raise InputError(f"cannot write to stdout: {error.strerror}", hint="send it elsewhere: > FILE") from None
+
+
+def _drop(stream: TextIO) -> None:
     """Send what is still buffered nowhere; Python would print a traceback for it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
