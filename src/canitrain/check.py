@@ -13,6 +13,7 @@ from canitrain.core.question import Estimator, Question, RunEstimate
 from canitrain.core.recipe import Recipe
 from canitrain.core.report import EvidenceSummary, ModelSummary, Reason, Recommendation, Report, Resource
 from canitrain.core.target import CpuTarget, NoTarget
+from canitrain.core.traced_size import refuse_untraced_size
 from canitrain.core.version import VERSION
 from canitrain.estimate.measured_here import Correction, corrected, corrected_evidence, find_correction, is_of
 from canitrain.estimate.whole_run import evidence, loader_warnings, scaling, stages, whole_run
@@ -46,7 +47,11 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
 
     Returns:
         The report; its figures are at ``recipe.batch_size``, or at the recommended batch where that is ``None``.
+
+    Raises:
+        InputError: ``profile`` was traced at one image size only, which is not the recipe's.
     """
+    refuse_untraced_size(profile, recipe.image_size)
     correction: Correction | None = None
 
     def estimate(question: Question, batch_size: int) -> RunEstimate:

@@ -8,12 +8,15 @@ import msgspec
 import pytest
 
 from canitrain import catalog
+from canitrain.check import check
+from canitrain.cli.recipe import RecipeOptions, decide_recipe
 from canitrain.core.errors import InputError
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.profile import ImageSize, ModelProfile
 from canitrain.core.traced_size import only_size, refuse_untraced_size
 
 MODELS = Path(__file__).parents[2] / "profiles" / "models"
+DESKTOP = Path(__file__).parents[1] / "e2e" / "hosts" / "rtx3060-desktop.json"
 PROFILES = {
     path.stem: msgspec.json.decode(path.read_bytes(), type=ModelProfile) for path in sorted(MODELS.glob("*/*.json"))
 }
@@ -62,3 +65,31 @@ def test_the_hint_names_the_model_not_the_size_that_it_was_traced_at():
 def test_names_of_classifiers_that_people_type_lead_to_a_profile():
     wanted = {"vit": VIT, "mobilenet_v2": "mobilenetv2_100", "swin_tiny": "swin_tiny_patch4_window7_224"}
     assert {typed: catalog.load_model(typed).name for typed in wanted} == wanted
+
+
+def _check(name, side=None):
+    profile, machine = PROFILES[name], catalog.complete(catalog.load_hardware(DESKTOP))
+    recipe = decide_recipe(RecipeOptions(batch_size=64), profile, machine)
+    if side is not None:
+        recipe = msgspec.structs.replace(recipe, image_size=ImageSize(shorter=side, longer=side))
+    dataset = msgspec.structs.replace(catalog.load_dataset("imagenet"), images=50_000)
+    return check(machine, profile, dataset, recipe, catalog.load_calibration())
+
+
+def test_check_itself_refuses_whoever_calls_it():
+    with pytest.raises(InputError, match="traced at 224 px only"):
+        _check(VIT, 384)
+
+
+def test_advice_names_no_size_that_was_not_traced():
+    advised = {name: " ".join(each.change for each in _check(name).advice) for name in (VIT, "resnet152")}
+    assert "--image-size" in advised["resnet152"]
+    assert advised[VIT]
+    assert "--image-size" not in advised[VIT]
+
+
+def test_a_convolutional_net_takes_a_larger_image_and_needs_more():
+    larger, own = _check("resnet50", 384), _check("resnet50")
+    # Activations follow the pixels: (384 / 224)^2 = 2.94; weights, context and the like do not.
+    growth = larger.memory.gpu.parts["activations"] / own.memory.gpu.parts["activations"]
+    assert growth == pytest.approx((384 / 224) ** 2, rel=0.02)

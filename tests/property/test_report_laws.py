@@ -25,7 +25,7 @@ from canitrain.render import render
 from canitrain.render.formats import Format
 
 GIB = 2**30
-MODELS = ("yolov5s", "fasterrcnn")
+MODELS = ("yolov5s", "fasterrcnn", "swin_tiny")
 CARDS = ("Tesla T4", "GeForce RTX 3060", "A100-SXM4-80GB")
 EASE = settings(max_examples=25, deadline=None, derandomize=True)
 

@@ -69,7 +69,9 @@ Data = Annotated[
 ]  # fmt: skip
 DatasetName = Annotated[
     str,
-    typer.Option("--dataset", metavar="NAME", help="Whose images they are like: coco, voc, ...", rich_help_panel=_WHAT),
+    typer.Option(
+        "--dataset", metavar="NAME", help="Whose images they are like: coco, voc, imagenet.", rich_help_panel=_WHAT
+    ),
 ]
 ImageBytes = Annotated[
     str | None,

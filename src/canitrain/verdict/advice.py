@@ -72,7 +72,8 @@ def _image_size(question: Question) -> Iterator[Change]:
     if shorter < size.shorter and only_size(question.profile) is None:
         text = f"{shorter}" if shorter == longer else f"{shorter}x{longer}"
         smaller = ImageSize(shorter=shorter, longer=longer)
-        yield _change(question, f"--image-size {text}", "costs small objects", image_size=smaller)
+        cost = "costs small objects" if question.dataset.boxes_max else "costs fine detail"
+        yield _change(question, f"--image-size {text}", cost, image_size=smaller)
 
 
 def _freeze(question: Question) -> Iterator[Change]:
