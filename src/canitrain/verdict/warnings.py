@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from canitrain.core.fact import Known
 from canitrain.core.profile import Precision
 from canitrain.core.question import Question
 from canitrain.core.target import GpuTarget
 from canitrain.verdict.batches import recipe_limit
 from canitrain.verdict.device import left_out
 from canitrain.verdict.plan import Plan
+
+PACKAGES = frozenset({"torchvision", "timm", "effdet", "yolov5", "ultralytics"})
+"""Libraries of models by their package names; a file of the user's is none."""
 
 
 def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
@@ -21,6 +25,7 @@ def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
         *_idle_gpus(question),
         *_batch(question, plan),
         *_precision(question),
+        *_library(question),
     ]
     return tuple(dict.fromkeys(found))
 
@@ -59,3 +64,12 @@ def _precision(question: Question) -> Iterator[str]:
     target = question.target
     if question.recipe.precision is Precision.AMP and not isinstance(target, GpuTarget):
         yield "AMP was asked for on a CPU, where training scripts switch it off: --precision fp32 is what they run"
+
+
+def _library(question: Question) -> Iterator[str]:
+    """Torch is there and the model's library is not; without torch the probe already says what to install."""
+    software = question.hardware.software
+    library = question.profile.implementation.library
+    installed = {package.name for package in software.libraries}
+    if isinstance(software.torch, Known) and library in PACKAGES and library not in installed:
+        yield f"{library} is not installed, which this model trains with: pip install {library}"

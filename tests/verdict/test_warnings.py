@@ -1,0 +1,38 @@
+"""What a report warns of besides its verdict."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from runs import HARDWARE, estimate, known, question
+
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.hardware import Hardware, Package
+from canitrain.verdict.plan import make_plan
+from canitrain.verdict.warnings import warnings_of
+
+TORCH = known(Package(name="torch", version="2.13.0"))
+
+
+def machine(torch: Known[Package] | Unknown, *libraries: str) -> Hardware:
+    packages = tuple(Package(name=name, version="1.0") for name in libraries)
+    return replace(HARDWARE, software=replace(HARDWARE.software, torch=torch, libraries=packages))
+
+
+@pytest.mark.parametrize(
+    ("hardware", "warned"),
+    [
+        (machine(TORCH), True),
+        (machine(TORCH, "timm"), True),
+        (machine(TORCH, "timm", "torchvision"), False),
+        (machine(Unknown(reason="the GPU was described, not probed")), False),
+    ],
+    ids=["torch alone", "another library", "its own library", "software not asked about"],
+)
+def test_a_missing_model_library_is_named_with_its_install_command(hardware: Hardware, *, warned: bool) -> None:
+    asked = question(hardware=hardware)
+    assert asked.profile.implementation.library == "torchvision"
+
+    found = warnings_of(asked, make_plan(asked, estimate))
+
+    assert any("pip install torchvision" in warning for warning in found) is warned
