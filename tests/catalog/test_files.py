@@ -75,6 +75,12 @@ def test_a_completed_machine_survives_the_round_trip_too(tmp_path: Path) -> None
         (lambda tree: tree["ram"]["total_bytes"].update(state="perhaps"), "perhaps"),
         (lambda tree: tree.pop("ram"), "ram"),
         (lambda tree: tree["cpu"]["usable_cores"].update(value=0), "cpu.usable_cores.value is 0"),
+        (lambda tree: tree["cpu"]["usable_cores"].update(value=5000), "cpu.usable_cores.value is 5000, more than"),
+        (lambda tree: tree["cpu"]["usable_cores"].update(value=1e300), "cpu.usable_cores.value is 1e+300"),
+        (
+            lambda tree: tree["ram"].update(usable_bytes={"state": "known", "value": 2**50, "source": "test"}),
+            "ram.usable_bytes.value is 1125899906842624",
+        ),
         (lambda tree: tree["ram"]["total_bytes"].update(value=0), "ram.total_bytes.value is 0"),
         (lambda tree: tree["gpus"]["value"][0]["total_bytes"].update(value=0), "gpus.value[0].total_bytes.value is 0"),
         (

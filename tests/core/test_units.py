@@ -50,6 +50,23 @@ def test_what_is_no_size_is_refused_with_an_example(text):
     assert "64GiB" in caught.value.hint
 
 
+def test_a_number_alone_is_refused_where_a_unit_is_needed():
+    with pytest.raises(InputError, match="without a unit") as caught:
+        units.parse_bytes("64", needs_unit=True)
+    assert caught.value.hint == "did you mean 64GiB?"
+
+
+@pytest.mark.parametrize("text", ["2000000TiB", "9" * 400 + "GB"])
+def test_more_bytes_than_there_are_are_refused(text):
+    with pytest.raises(InputError, match="more than any machine has"):
+        units.parse_bytes(text)
+
+
+def test_a_duration_beyond_all_numbers_is_refused():
+    with pytest.raises(InputError, match="is not a duration"):
+        units.parse_duration("9" * 400 + "d")
+
+
 @pytest.mark.parametrize(
     ("text", "duration_s"),
     [("45s", 45), ("45", None), ("90m", 5400), ("90 min", 5400), ("12h", 43_200), ("3d", 259_200), ("1.5w", 907_200)],

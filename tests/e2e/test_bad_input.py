@@ -51,6 +51,8 @@ CASES = {
     "a precision that is none": ((*YOLO, *IMAGES, "--precision", "fp8"), "fp8", "check --help"),
     "boxes that are infinite": ((*YOLO, *IMAGES, "--boxes-per-image", "inf"), "inf", "check --help"),
     "cores that are no number": ((*YOLO, *IMAGES, "--cpu-cores", "nan"), "nan", "check --help"),
+    "more cores than there are": ((*YOLO, *IMAGES, "--cpu-cores", "1e300"), "1e300", "check --help"),
+    "RAM without a unit": ((*YOLO, *IMAGES, "--ram", "64"), "'64'", "did you mean 64GiB?"),
     "no core": ((*YOLO, *IMAGES, "--cpu-cores", "0"), "'--cpu-cores'", "check --help"),
     "a price that is no number": ((*YOLO, *IMAGES, "--price-per-hour", "cheap"), "'cheap'", "check --help"),
     "more images than there are": ((*YOLO, "--images", "99999999999999"), "99999999999999", "check --help"),

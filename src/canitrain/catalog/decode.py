@@ -12,6 +12,7 @@ import msgspec
 
 from canitrain.catalog.explain import explain_mismatch, explain_syntax, untyped
 from canitrain.core.errors import CanitrainError, CatalogError, InputError
+from canitrain.core.limits import LARGEST_NUMBER
 
 T = TypeVar("T")
 
@@ -91,7 +92,7 @@ def decode_toml(path: Path, type_: type[T]) -> T:
 
 
 def refuse_bad_numbers(tree: Any, path: Path, owner: Owner, *, hint: str, signed: bool = False) -> None:  # noqa: ANN401 -- decoded JSON
-    """Check that every number in ``tree`` is finite and, unless ``signed``, not below zero.
+    """Check that every number in ``tree`` is finite, of a size that can be and, unless ``signed``, not below zero.
 
     Raises:
         InputError: one is not, in a user's file.
@@ -100,6 +101,8 @@ def refuse_bad_numbers(tree: Any, path: Path, owner: Owner, *, hint: str, signed
     for key, number in _numbers(tree, ""):
         if not math.isfinite(number):
             raise _error(owner, f"{path}: {key} is {number}, not a finite number", hint)
+        if abs(number) > LARGEST_NUMBER:
+            raise _error(owner, f"{path}: {key} is {number:g}, larger than any that can be", hint)
         if number < 0 and not signed:
             raise _error(owner, f"{path}: {key} is {number}, which is below zero", hint)
 

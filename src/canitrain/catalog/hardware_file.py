@@ -11,6 +11,7 @@ from canitrain.catalog.decode import Owner, decode_json, read_bytes
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Gpu, Hardware
+from canitrain.core.limits import MOST_CORES
 
 _HINT = "write the file with: canitrain probe --save HOST.json"
 
@@ -37,6 +38,9 @@ def find_inconsistency(hardware: Hardware) -> str | None:
     for key, fact in _present(hardware):
         if isinstance(fact, Known) and fact.value <= 0:
             return f"{key}.value is {fact.value} and must be above zero"
+    cores = hardware.cpu.usable_cores
+    if isinstance(cores, Known) and cores.value > MOST_CORES:
+        return f"cpu.usable_cores.value is {cores.value:g}, more than the {MOST_CORES} that a machine may have here"
     for key, part, whole in _shares(hardware):
         if isinstance(part, Known) and isinstance(whole, Known) and part.value > whole.value:
             return f"{key}.value is {part.value}, more than the total of {whole.value}"
@@ -73,6 +77,7 @@ def _present(hardware: Hardware) -> Iterator[tuple[str, _Number]]:
 def _shares(hardware: Hardware) -> Iterator[tuple[str, _Number, _Number]]:
     """Parts and what they are a part of."""
     yield "ram.available_bytes", hardware.ram.available_bytes, hardware.ram.total_bytes
+    yield "ram.usable_bytes", hardware.ram.usable_bytes, hardware.ram.total_bytes
     yield "storage.free_bytes", hardware.storage.free_bytes, hardware.storage.total_bytes
     for key, gpu in _gpus(hardware):
         yield f"{key}.free_bytes", gpu.free_bytes, gpu.total_bytes

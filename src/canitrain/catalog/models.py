@@ -11,6 +11,7 @@ from msgspec import Struct
 from canitrain.catalog.decode import Owner, decode_json, read_bytes
 from canitrain.catalog.locate import profiles_path
 from canitrain.core.errors import CatalogError, InputError
+from canitrain.core.limits import LARGEST_COUNT, LARGEST_SIDE, MOST_WORKERS
 from canitrain.core.model_entry import ModelEntry
 from canitrain.core.profile import Defaults, Implementation, ModelProfile, Precision, Trace
 
@@ -129,6 +130,17 @@ def find_inconsistency(profile: ModelProfile) -> str | None:
     for key, value in positive.items():
         if value <= 0:
             return f"{key} is {value} and must be above zero"
+    most = {
+        "defaults.batch_size": (profile.defaults.batch_size, LARGEST_COUNT),
+        "defaults.effective_batch_size": (profile.defaults.effective_batch_size, LARGEST_COUNT),
+        "defaults.epochs": (profile.defaults.epochs, LARGEST_COUNT),
+        "defaults.workers": (profile.defaults.workers, MOST_WORKERS),
+        "defaults.image_size.longer": (profile.defaults.image_size.longer, LARGEST_SIDE),
+        "defaults.image_size.shorter": (profile.defaults.image_size.shorter, LARGEST_SIDE),
+    }
+    for key, (value, limit) in most.items():
+        if value > limit:
+            return f"{key} is {value} and may be {limit} at most"
     if profile.trainable_parameters > profile.parameters:
         return f"trainable_parameters is {profile.trainable_parameters}, more than parameters, {profile.parameters}"
     if not profile.traces:

@@ -12,26 +12,23 @@ import typer
 
 from canitrain.cli.recipe import PrecisionChoice
 from canitrain.core.hardware import StorageKind
+from canitrain.core.limits import LARGEST_COUNT, MOST_CORES, MOST_WORKERS
 from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, Strategy
 from canitrain.render.formats import Format
 
 _WHAT, _MACHINE, _RECIPE, _ANSWER = "What to train", "On which machine", "How to train", "The answer"
 
 
-MOST = 10**9
-"""Images, epochs or images a step: beyond it is a slip of the hand."""
-
-
-def number_from(least: float) -> Callable[[str], float]:
-    """A parser of numbers that are finite and not below ``least``: click's own ranges let NaN through."""
+def number_between(least: float, most: float) -> Callable[[str], float]:
+    """A parser of numbers from ``least`` to ``most``: click's own ranges let NaN through."""
 
     def parse(text: str) -> float:
         try:
             number = float(text)
         except ValueError:
             raise typer.BadParameter(f"{text!r} is not a number") from None
-        if not math.isfinite(number) or number < least:
-            raise typer.BadParameter(f"{text} is not a number from {least:g} on")
+        if math.isnan(number) or not least <= number <= most:
+            raise typer.BadParameter(f"{text} is not a number from {least:g} to {most:,}")
         return number
 
     return parse
@@ -57,7 +54,7 @@ Images = Annotated[
         "-n",
         metavar="N",
         min=1,
-        max=MOST,
+        max=LARGEST_COUNT,
         help="Training images; otherwise like --dataset.",
         rich_help_panel=_WHAT,
     ),
@@ -80,7 +77,11 @@ ImageBytes = Annotated[
 BoxesPerImage = Annotated[
     float | None,
     typer.Option(
-        "--boxes-per-image", metavar="N", parser=number_from(0), help="Mean boxes an image.", rich_help_panel=_WHAT
+        "--boxes-per-image",
+        metavar="N",
+        parser=number_between(0, LARGEST_COUNT),
+        help="Mean boxes an image.",
+        rich_help_panel=_WHAT,
     ),
 ]
 
@@ -99,7 +100,7 @@ CpuCores = Annotated[
     typer.Option(
         "--cpu-cores",
         metavar="N",
-        parser=number_from(0.1),
+        parser=number_between(0.1, MOST_CORES),
         help="Cores that the job may use.",
         rich_help_panel=_MACHINE,
     ),
@@ -128,13 +129,13 @@ ImageSizeText = Annotated[
 ]  # fmt: skip
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", "-b", metavar="N", min=1, max=MOST, help="Images a GPU and step.",
+    typer.Option("--batch-size", "-b", metavar="N", min=1, max=LARGEST_COUNT, help="Images a GPU and step.",
                  rich_help_panel=_RECIPE),
 ]  # fmt: skip
 Epochs = Annotated[
     int | None,
     typer.Option(
-        "--epochs", "-e", metavar="N", min=1, max=MOST, help="Passes over the images.", rich_help_panel=_RECIPE
+        "--epochs", "-e", metavar="N", min=1, max=LARGEST_COUNT, help="Passes over the images.", rich_help_panel=_RECIPE
     ),
 ]
 PrecisionName = Annotated[
@@ -147,7 +148,7 @@ OptimizerName = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", "-w", metavar="N", min=0, max=512, help="Loader processes a GPU.", rich_help_panel=_RECIPE
+        "--workers", "-w", metavar="N", min=0, max=MOST_WORKERS, help="Loader processes a GPU.", rich_help_panel=_RECIPE
     ),
 ]
 Cache = Annotated[
@@ -180,8 +181,8 @@ MaxTime = Annotated[
 ]
 Price = Annotated[
     float | None,
-    typer.Option("--price-per-hour", metavar="X", parser=number_from(0), help="Of the whole machine, for the cost.",
-                 rich_help_panel=_RECIPE),
+    typer.Option("--price-per-hour", metavar="X", parser=number_between(0, LARGEST_COUNT),
+                 help="Of the whole machine, for the cost.", rich_help_panel=_RECIPE),
 ]  # fmt: skip
 
 OutputFormat = Annotated[

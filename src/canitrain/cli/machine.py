@@ -50,7 +50,7 @@ def _described(machine: Hardware, options: MachineOptions) -> Hardware:
         cores = Known(value=options.cpu_cores, source=SOURCE)
         machine = replace(machine, cpu=replace(machine.cpu, usable_cores=cores, bounds=()))
     if options.ram is not None:
-        size_bytes = Known(value=parse_bytes(options.ram), source=SOURCE)
+        size_bytes = Known(value=parse_bytes(options.ram, needs_unit=True), source=SOURCE)
         ram = replace(
             machine.ram, total_bytes=size_bytes, available_bytes=size_bytes, usable_bytes=size_bytes, bounds=()
         )

@@ -10,6 +10,7 @@ from msgspec import Struct
 from canitrain.core.errors import InputError
 from canitrain.core.fact import value_or_none
 from canitrain.core.hardware import Hardware
+from canitrain.core.limits import LARGEST_SIDE
 from canitrain.core.profile import ImageSize, ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, Recipe, Strategy
 from canitrain.core.traced_size import only_size, refuse_untraced_size
@@ -18,8 +19,6 @@ from canitrain.verdict.device import best_kind
 
 DEFAULT_MAX_TIME_S = 7 * DAY_S
 """A run of more than a week is a project; said in the report."""
-LARGEST_SIDE = 4096
-"""Pixels; profiles are checked up to about a quarter of it."""
 
 
 class PrecisionChoice(enum.Enum):

@@ -6,6 +6,7 @@ import math
 import re
 
 from canitrain.core.errors import InputError
+from canitrain.core.limits import LARGEST_BYTES
 
 KB_BYTES, MB_BYTES, GB_BYTES, TB_BYTES = 10**3, 10**6, 10**9, 10**12
 KIB_BYTES, MIB_BYTES, GIB_BYTES, TIB_BYTES = 2**10, 2**20, 2**30, 2**40
@@ -29,16 +30,24 @@ _WHOLE_BYTES_FROM, _WHOLE_TIME_FROM = 99.95, 9.95
 _NUMBER = r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*"
 
 
-def parse_bytes(text: str) -> int:
+def parse_bytes(text: str, *, needs_unit: bool = False) -> int:
     """A size in bytes from text such as ``64GiB``, ``24 GB`` or ``512M`` (a bare K, M, G, T is binary).
 
+    Args:
+        text: What was typed; a number alone is in bytes.
+        needs_unit: Refuse a number alone, which nobody means in bytes where gigabytes are usual.
+
     Raises:
-        InputError: the text is not a positive size.
+        InputError: the text is not a positive size of at most 1 EiB, or a number alone and ``needs_unit``.
     """
     match = re.fullmatch(_NUMBER, text)
     factor = _BYTE_SUFFIXES.get(match[2].lower()) if match else None
     if match is None or factor is None or float(match[1]) <= 0:
         raise InputError(f"{text!r} is not a size in bytes", hint="write it like 64GiB, 24GB or 512MiB")
+    if needs_unit and not match[2]:
+        raise InputError(f"{text!r} is a size without a unit", hint=f"did you mean {text.strip()}GiB?")
+    if float(match[1]) * factor > LARGEST_BYTES:
+        raise InputError(f"{text!r} is more than any machine has", hint="write it like 64GiB, 24GB or 512MiB")
     return round(float(match[1]) * factor)
 
 
@@ -50,7 +59,7 @@ def parse_duration(text: str) -> float:
     """
     match = re.fullmatch(_NUMBER, text)
     factor = _SECOND_SUFFIXES.get(match[2].lower()) if match else None
-    if match is None or factor is None or float(match[1]) <= 0:
+    if match is None or factor is None or float(match[1]) <= 0 or not math.isfinite(float(match[1]) * factor):
         raise InputError(f"{text!r} is not a duration", hint="write it like 3d, 12h, 90m or 45s")
     return float(match[1]) * factor
 
