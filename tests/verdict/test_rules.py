@@ -43,6 +43,20 @@ def test_gpu_memory(device: Interval, required: Interval, free_gib: float | None
 
 
 @pytest.mark.parametrize(
+    ("free_gib", "words"),
+    [
+        (6.0, ("most likely runs:", "about 6.0 GiB", "up to 9.0 GiB")),  # the expected least just fits
+        (5.9, ("most likely runs out:", "about 6.0 GiB", "5.0 GiB at the very least")),
+    ],
+)
+def test_tight_says_which_way_it_leans(free_gib: float, words: tuple[str, ...]) -> None:
+    figures = {"device": gib(7, 8, 9), "required": gib(5, 6, 7), "budget_bytes": free_gib * GIB}
+    (message,) = (each.message for each in judge(question(), run(**figures)) if each.resource is Resource.GPU_MEMORY)
+
+    assert all(word in message for word in words)
+
+
+@pytest.mark.parametrize(
     ("free_gib", "status"),
     [(10.0, Status.GO), (9.9, Status.TIGHT), (9.0, Status.TIGHT), (8.9, Status.NO_GO), (None, Status.UNKNOWN)],
 )

@@ -180,6 +180,8 @@ class BatchRow(Struct, frozen=True, kw_only=True):
     """Expected device memory (RAM when training on the CPU)."""
     step_s: float
     images_per_s: float
+    required_bytes: float | None = None
+    """Expected least device memory with which the step still runs; ``None`` on the CPU."""
 
 
 class Advice(Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from canitrain.render.words import STATUS
 
 LABEL_COLUMNS, CELL_COLUMNS = 11, 8
 UNKNOWN_CELL = "?"
+RISKY = "RISKY"
 
 
 def shown_batches(report: Report, most: int) -> tuple[BatchRow, ...]:
@@ -33,9 +34,29 @@ def batch_lines(report: Report, width: int) -> list[Line]:
         _line(memory, [UNKNOWN_CELL if row.device_bytes is None else gib(row.device_bytes) for row in rows]),
         _line("images/s", [images_per_s(row.images_per_s) for row in rows]),
     ]
-    verdicts = tuple(Span(_cell(_chosen(report, row, STATUS[row.status].lower())), _tone(row.status)) for row in rows)
+    if any(row.required_bytes is not None for row in rows):
+        least = [UNKNOWN_CELL if row.required_bytes is None else gib(row.required_bytes) for row in rows]
+        lines.insert(2, _line("at least", least))
+    verdicts = tuple(
+        Span(_cell(_chosen(report, row, fit_word(report, row).lower())), STATUS_TONE[row.status]) for row in rows
+    )
     advised = labelled("", recommendation_line(report), columns=width, indent=LABEL_COLUMNS)
-    return [*lines, (Span("verdict".ljust(LABEL_COLUMNS), Tone.QUIET), *verdicts), *advised]
+    return [*lines, (Span("memory".ljust(LABEL_COLUMNS), Tone.QUIET), *verdicts), *advised]
+
+
+def is_risky(report: Report, row: BatchRow) -> bool:
+    """Whether the batch is more likely to run out of GPU memory than to run, though not certain to."""
+    gpu = None if report.memory is None else report.memory.gpu
+    return row.status is Status.TIGHT and gpu is not None and _exceeds(row.required_bytes, gpu.budget_bytes)
+
+
+def fit_word(report: Report, row: BatchRow) -> str:
+    """The batch's status, ``RISKY`` for the worse half of tight."""
+    return RISKY if is_risky(report, row) else STATUS[row.status]
+
+
+def _exceeds(need_bytes: float | None, budget_bytes: float | None) -> bool:
+    return need_bytes is not None and budget_bytes is not None and need_bytes > budget_bytes
 
 
 def _line(label: str, cells: list[str], tone: Tone = Tone.PLAIN) -> Line:
@@ -48,7 +69,3 @@ def _cell(text: str) -> str:
 
 def _chosen(report: Report, row: BatchRow, text: str) -> str:
     return f"[{text}]" if row.batch_size == report.batch_size else text
-
-
-def _tone(status: Status) -> Tone:
-    return STATUS_TONE[status]

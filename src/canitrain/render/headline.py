@@ -19,7 +19,7 @@ def answer(report: Report) -> str:
         case Status.GO:
             return f"{title} trains on {device}: {_run_in(report)}"
         case Status.TIGHT:
-            return f"{title} trains on {device}, but only just: {deciding_reason(report)}"
+            return f"{title} {_tightly(report)}: {deciding_reason(report)}"
         case Status.NO_GO:
             return f"{title} {_CANNOT[_deciding_resource(report)]} on {device}: {deciding_reason(report)}"
         case Status.UNKNOWN:
@@ -37,6 +37,23 @@ _CANNOT = {
     Resource.SOFTWARE: "cannot train",
     Resource.HARDWARE: "cannot train",
 }
+
+
+def _tightly(report: Report) -> str:
+    """In which way it is tight: more likely not to fit, fit with a change first, or fit with little to spare."""
+    device, resource = report.device, _deciding_resource(report)
+    gpu = None if report.memory is None else report.memory.gpu
+    if resource is Resource.GPU_MEMORY and gpu is not None and gpu.budget_bytes is not None:
+        if gpu.required_bytes.expected > gpu.budget_bytes:
+            return f"may not fit on {device}"
+    elif resource in (Resource.SHM, Resource.SOFTWARE) or (resource is Resource.DISK and _is_read_only(report)):
+        return f"trains on {device}, but see to this first"
+    return f"trains on {device}, but only just"
+
+
+def _is_read_only(report: Report) -> bool:
+    writable = report.hardware.storage.writable
+    return isinstance(writable, Known) and not writable.value
 
 
 def other_reasons(report: Report) -> tuple[Reason, ...]:

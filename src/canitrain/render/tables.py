@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from canitrain.core.report import Report, Time
 from canitrain.core.units import format_bytes, format_duration
-from canitrain.render.batch_table import shown_batches
+from canitrain.render.batch_table import fit_word, shown_batches
 from canitrain.render.figures import bytes_interval, duration_interval, images_per_s, parts_that_add_up, percent
 from canitrain.render.headline import scaling_line
 from canitrain.render.needs import needs
@@ -72,13 +72,14 @@ def batches_table(report: Report) -> Table:
         (
             f"{row.batch_size}{' (this run)' if row.batch_size == report.batch_size else ''}",
             "unknown" if row.device_bytes is None else format_bytes(row.device_bytes),
+            "" if row.required_bytes is None else format_bytes(row.required_bytes),
             format_duration(row.step_s),
             images_per_s(row.images_per_s),
-            STATUS[row.status],
+            fit_word(report, row),
         )
         for row in shown_batches(report, MOST_BATCHES)
     )
-    return Table(title="Batch sizes", head=("batch", memory, "step", "images/s", "verdict"), rows=rows)
+    return Table(title="Batch sizes", head=("batch", memory, "at least", "step", "images/s", "fits"), rows=rows)
 
 
 def advice_table(report: Report) -> Table:

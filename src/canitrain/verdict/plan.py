@@ -40,6 +40,7 @@ class Plan(Struct, frozen=True, kw_only=True):
                 device_bytes=_deciding_bytes(each.run),
                 step_s=each.run.time.step_s.expected,
                 images_per_s=each.run.time.images_per_s,
+                required_bytes=None if each.run.memory.gpu is None else each.run.memory.gpu.required_bytes.expected,
             )
             for each in self.candidates
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from canitrain.core.fact import Known
 from canitrain.core.interval import Interval
 from canitrain.core.question import Question, RunEstimate
-from canitrain.core.report import Reason, Resource, Status, Verdict
+from canitrain.core.report import GpuMemory, Reason, Resource, Status, Verdict
 from canitrain.core.severity import worst
 from canitrain.core.target import GpuTarget
 from canitrain.core.units import format_bytes, format_duration
@@ -32,10 +32,8 @@ def gpu_memory_rule(question: Question, run: RunEstimate) -> Reason | None:
         least = format_bytes(memory.required_bytes.low)
         status, message = Status.NO_GO, f"{batch} needs at least {least} of GPU memory, {there}"
     else:
-        least, most = format_bytes(memory.required_bytes.expected), format_bytes(needed.high)
-        odds = "probably does not fit" if memory.required_bytes.expected > memory.budget_bytes else "may run out"
         status = Status.TIGHT
-        message = f"{batch} {odds}: it needs {least} at the least and up to {most} of GPU memory, {there}"
+        message = f"{batch} {_squeeze(memory, memory.budget_bytes)}, {there}"
     return Reason(resource=Resource.GPU_MEMORY, status=status, message=message)
 
 
@@ -146,6 +144,15 @@ def _bytes_reason(resource: Resource, name: str, need: Interval, budget_bytes: f
     else:
         status, message = Status.NO_GO, f"needs {needed} of {name}, {there}"
     return Reason(resource=resource, status=status, message=message)
+
+
+def _squeeze(memory: GpuMemory, budget_bytes: float) -> str:
+    """How a batch between certainly too much and certainly little enough may end."""
+    required, most = memory.required_bytes, format_bytes(memory.device_bytes.high)
+    expected = format_bytes(required.expected)
+    if required.expected > budget_bytes:
+        return f"most likely runs out: it needs about {expected} to run, {format_bytes(required.low)} at the very least"
+    return f"most likely runs: it needs about {expected}, but would take up to {most} of GPU memory"
 
 
 def _whole_gib(size_bytes: float) -> str:
