@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from canitrain.core.evidence import EvidenceLevel
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.interval import Interval
 from canitrain.core.memory_calibration import Context, MemoryCalibration, Spread
@@ -63,7 +65,7 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
         growth = calibration.validation_growth_ratio.get(profile.implementation.library) if recipe.validation else None
         level = memory_level(profile, card, calibration)
         return cls(
-            context=calibration.context.get(card.generation, calibration.context_other),
+            context=_context(card, calibration, level),
             blas_bytes=calibration.blas_workspace.get(card.generation, calibration.blas_workspace_default).value,
             slack_live_ratio=calibration.slack_live_ratio.value + multi_scale_ratio,
             slack_weights_bytes=calibration.slack_weights_ratio.value * profile.trainable_parameter_bytes,
@@ -73,6 +75,14 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
             spread=calibration.spread[level],
             spread_erratic=calibration.spread_erratic[level],
         )
+
+
+def _context(card: GpuSpec, calibration: MemoryCalibration, level: EvidenceLevel) -> Context:
+    """The card's context; where the fit does not speak of card and library, kernels may also load lazily."""
+    context = calibration.context.get(card.generation, calibration.context_other)
+    if level in (EvidenceLevel.GENERATION, EvidenceLevel.DATASHEET):
+        return replace(context, low=context.least)
+    return context
 
 
 class _Fullest(Struct, frozen=True, kw_only=True):
