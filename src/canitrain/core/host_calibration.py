@@ -12,11 +12,11 @@ class StorageRates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How one kind of storage serves image files that are read in random order."""
 
     read_bytes_per_s: Coefficient
-    """Sequential rate of the whole device."""
+    """Sequential rate of the whole device; of memory, of one reader."""
     access_s: Coefficient
     """From asking for a file to its first byte."""
     queue_depth: Coefficient
-    """Readers whose waiting overlaps."""
+    """Readers whose waiting overlaps; in memory also their copying, as each brings its own core."""
     low_ratio: Coefficient
     """Slowest plausible device of the kind / the rate above."""
     high_ratio: Coefficient
@@ -54,6 +54,13 @@ class StepMemory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     high_ratio: Coefficient
 
 
+class BenchSpread(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far a rate of ``probe --bench`` may lie from what training sees."""
+
+    read_ratio: Coefficient
+    """Reading: rate / this to rate x this."""
+
+
 class ProcessMemory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """RAM of the processes of a training job."""
 
@@ -73,6 +80,8 @@ class ProcessMemory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A worker's finished batches that wait."""
     pinned_batches: Coefficient
     """Page-locked batches on their way to the GPU."""
+    largest_batch_ratio: Coefficient
+    """Largest batch / mean batch in bytes, where images are handed over at the size they are stored at."""
     low_ratio: Coefficient
     """Least plausible RAM of processes, labels and batches / expected."""
     high_ratio: Coefficient
@@ -98,5 +107,6 @@ class HostCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     loader: LoaderCosts
     storage: dict[StorageKind, StorageRates]
     """One row a kind; all kinds are there."""
+    bench: BenchSpread
     process: ProcessMemory
     disk: DiskCosts

@@ -69,9 +69,8 @@ def feed(
         return Interval(low=rate * costs.low_ratio.value, expected=rate, high=rate * costs.high_ratio.value)
 
     def storage(file_bytes: float, reads: float, cached_ratio: float) -> Interval:
-        rates = calibration.storage
         return storage_rate(
-            hardware, rates, file_bytes=file_bytes, readers=readers, reads=reads, cached_ratio=cached_ratio
+            hardware, calibration, file_bytes=file_bytes, readers=readers, reads=reads, cached_ratio=cached_ratio
         )
 
     later_s = later_decodes * cost.fetch_s + cost.finish_s
@@ -185,7 +184,8 @@ def _warnings(recipe: Recipe, hardware: Hardware, cores: float) -> tuple[str, ..
     if isinstance(hardware.ram.usable_bytes, Unknown):
         found.append("usable RAM is unknown; loading time counts on no page cache (set --ram)")
     workers = recipe.workers * training_processes(recipe)
-    if workers > max(1.0, cores):
+    # Assumed cores say nothing against the workers.
+    if isinstance(hardware.cpu.usable_cores, Known) and workers > max(1.0, cores):
         found.append(f"{workers} loader processes on {cores:g} cores: more than the cores can serve (lower --workers)")
     if recipe.workers == 0:
         found.append("0 workers: the training process loads images itself, between steps (set --workers)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from canitrain.core.dataset import Dataset
 from canitrain.core.fact import value_or_none
 from canitrain.core.hardware import Hardware, Software
-from canitrain.core.host_calibration import HostCalibration
+from canitrain.core.host_calibration import HostCalibration, ProcessMemory
 from canitrain.core.interval import Interval
 from canitrain.core.profile import ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import CacheMode, Recipe
@@ -87,7 +87,7 @@ def host_memory(  # noqa: PLR0917 - the nouns of a run, in the order of every es
             # The loader keeps at least one finished batch a worker there when the device is the slower.
             low=workers * batch_bytes,
             expected=prefetched_bytes,
-            high=prefetched_bytes * _largest_sample_ratio(profile),
+            high=prefetched_bytes * _largest_batch_ratio(profile, memory),
         ),
         shm_budget_bytes=value_or_none(hardware.ram.shm_bytes),
         parts=parts,
@@ -114,9 +114,9 @@ def _sample_bytes(profile: ModelProfile, recipe: Recipe, dataset: Dataset) -> fl
             return dataset.image_pixels * _CHANNELS * _FLOAT32_BYTES + boxes_bytes
 
 
-def _largest_sample_ratio(profile: ModelProfile) -> float:
+def _largest_batch_ratio(profile: ModelProfile, memory: ProcessMemory) -> float:
     """Largest batch / mean batch: images are handed over at one size, or as stored and so of all sizes."""
-    return 1.0 if profile.size_rule is SizeRule.SQUARE else 1.5
+    return 1.0 if profile.size_rule is SizeRule.SQUARE else memory.largest_batch_ratio.value
 
 
 def _step_bytes(profile: ModelProfile, recipe: Recipe, dataset: Dataset, batch_size: int) -> float:

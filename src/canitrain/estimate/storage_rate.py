@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from canitrain.core.fact import Known, value_or_none
 from canitrain.core.hardware import Hardware, StorageKind
-from canitrain.core.host_calibration import StorageRates
+from canitrain.core.host_calibration import HostCalibration, StorageRates
 from canitrain.core.interval import Interval
 
 
 def storage_rate(
     hardware: Hardware,
-    rates: dict[StorageKind, StorageRates],
+    calibration: HostCalibration,
     *,
     file_bytes: float,
     readers: int,
@@ -21,15 +21,16 @@ def storage_rate(
 
     Args:
         hardware: its storage kind, and its bench where there is one.
-        rates: one row a kind.
+        calibration: one row a kind of storage, and the spread of a bench.
         file_bytes: mean bytes of a file.
         readers: processes that read at once, at least 1.
         reads: files that one training image needs (> 0).
         cached_ratio: share of the reads that memory serves, 0 to 1.
     """
-    memory = rates[StorageKind.MEMORY]
-    memory_s = _file_s(memory, file_bytes, readers)
-    low, expected, high = _device_files_per_s(hardware, rates, file_bytes, readers)
+    memory = calibration.storage[StorageKind.MEMORY]
+    low, expected, high = _device_files_per_s(hardware, calibration, file_bytes, readers)
+    # What a bench read from the device went through the page cache too.
+    memory_s = min(_memory_file_s(memory, file_bytes, readers), 1 / expected)
 
     def images_per_s(device_files_per_s: float, memory_ratio: float) -> float:
         miss_s = (1 - cached_ratio) / device_files_per_s
@@ -43,9 +44,11 @@ def storage_rate(
 
 
 def _device_files_per_s(
-    hardware: Hardware, rates: dict[StorageKind, StorageRates], file_bytes: float, readers: int
+    hardware: Hardware, calibration: HostCalibration, file_bytes: float, readers: int
 ) -> tuple[float, float, float]:
     """Files a second from the device itself: low, expected, high."""
+    rates = calibration.storage
+    memory_s = _memory_file_s(rates[StorageKind.MEMORY], file_bytes, readers)
     kind = value_or_none(hardware.storage.kind)
     bench = hardware.bench
     if bench is not None and isinstance(bench.random_read_bytes_per_s, Known):
@@ -55,17 +58,20 @@ def _device_files_per_s(
         stream = value_or_none(bench.sequential_read_bytes_per_s)
         stream_s = file_bytes / stream if stream else random_s / overlap
         expected = 1 / max(random_s / overlap, min(stream_s, random_s))
-        return expected / 1.5, expected, expected * 1.5
+        spread = calibration.bench.read_ratio.value
+        return expected / spread, expected, expected * spread
     if kind is None:
         # Nothing decides on a guess alone: the interval runs from a slow disk to a fast one.
         slow, middle, fast = (rates[k] for k in (StorageKind.HDD, StorageKind.SSD, StorageKind.NVME))
         return (
-            slow.low_ratio.value / _file_s(slow, file_bytes, readers),
-            1 / _file_s(middle, file_bytes, readers),
-            fast.high_ratio.value / _file_s(fast, file_bytes, readers),
+            slow.low_ratio.value / max(memory_s, _file_s(slow, file_bytes, readers)),
+            1 / max(memory_s, _file_s(middle, file_bytes, readers)),
+            fast.high_ratio.value / max(memory_s, _file_s(fast, file_bytes, readers)),
         )
     row = rates[kind]
-    expected = 1 / _file_s(row, file_bytes, readers)
+    # A file from a device is copied out of the page cache like any other.
+    device_s = 0.0 if kind is StorageKind.MEMORY else _file_s(row, file_bytes, readers)
+    expected = 1 / max(memory_s, device_s)
     return expected * row.low_ratio.value, expected, expected * row.high_ratio.value
 
 
@@ -73,3 +79,9 @@ def _file_s(row: StorageRates, file_bytes: float, readers: int) -> float:
     """Seconds a file with ``readers`` at once: access times overlap as deep as the queue, transfers do not."""
     transfer_s = file_bytes / row.read_bytes_per_s.value
     return max(transfer_s, (row.access_s.value + transfer_s) / min(readers, row.queue_depth.value))
+
+
+def _memory_file_s(memory: StorageRates, file_bytes: float, readers: int) -> float:
+    """The same out of the page cache, where every reader copies for itself until memory is busy."""
+    copy_s = file_bytes / memory.read_bytes_per_s.value
+    return (memory.access_s.value + copy_s) / min(readers, memory.queue_depth.value)
