@@ -173,3 +173,25 @@ def test_two_cores_make_more_gpus_useless_and_the_report_says_why(terminal: Term
 
     assert document["scaling"]["useful_gpus"] < 8
     assert "another brings little: they wait for the loader decoding images" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "pool_gib", "gpu_gib"),
+    [
+        # Metal's share is two thirds up to 36 GiB, three quarters beyond; a Jetson's GPU may take all.
+        (("--gpu", "Apple M1"), 16, 16 * 2 / 3),
+        (("--gpu", "Apple M1", "--ram", "8GiB"), 8, 8 * 2 / 3),
+        (("--gpu", "Jetson AGX Orin 64GB"), 64, 64),
+        (("--gpu", "Jetson AGX Orin 64GB", "--ram", "8GiB"), 8, 8),
+        (("--gpu", "Jetson Orin Nano 4GB", "--ram", "64GiB"), 4, 4),
+    ],
+)
+def test_a_described_chip_with_unified_memory_has_one_pool(
+    terminal: Terminal, options: tuple[str, ...], pool_gib: float, gpu_gib: float
+) -> None:
+    document = report(terminal, *options, model="yolov5s")
+    (gpu,) = document["hardware"]["gpus"]["value"]
+
+    assert document["hardware"]["ram"]["usable_bytes"]["value"] == pool_gib * 2**30
+    assert gpu["free_bytes"]["value"] == pytest.approx(gpu_gib * 2**30, abs=1)
+    assert f"one pool of {pool_gib:.1f} GiB" in " ".join(document["warnings"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from canitrain.cli.one_pool import share_memory
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import DESCRIBED, Hardware, StorageKind
@@ -55,6 +56,8 @@ def _described(machine: Hardware, options: MachineOptions) -> Hardware:
             machine.ram, total_bytes=size_bytes, available_bytes=size_bytes, usable_bytes=size_bytes, bounds=()
         )
         machine = replace(machine, ram=ram)
+    if options.gpu is not None:
+        machine = share_memory(machine, ram_given=options.ram is not None)
     if options.storage is not None:
         kind = Known(value=options.storage, source=SOURCE)
         machine = replace(machine, storage=replace(machine.storage, kind=kind), bench=None)

@@ -9,16 +9,10 @@ from msgspec import structs
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
 from canitrain.core.hardware import Gpu, Ram
-from canitrain.core.units import GIB_BYTES, MIB_BYTES
+from canitrain.core.unified_memory import gpu_share_bytes
+from canitrain.core.units import MIB_BYTES
 from canitrain.probe.gpu_record import sparse_gpu
 from canitrain.probe.host import Host, derive, positive
-
-LARGE_BYTES = 36 * GIB_BYTES
-SHARE_SMALL, SHARE_LARGE = 2 / 3, 3 / 4
-"""Of unified memory that Metal recommends at most (``recommendedMaxWorkingSetSize``): up to and beyond ``LARGE_BYTES``.
-
-Source: values that Metal reports, as owners publish them (16 GB: 10.7, 64 GB: 48); Apple documents the property only.
-"""
 
 
 def read_apple(host: Host, ram: Ram) -> Known[tuple[Gpu, ...]] | Unknown:
@@ -56,7 +50,7 @@ def _share(host: Host, total: Known[int] | Unknown) -> Known[int] | Unknown:
         return Known(value=limit.value * MIB_BYTES, source=limit.source)
     return derive(
         total,
-        lambda size: int(size * (SHARE_LARGE if size > LARGE_BYTES else SHARE_SMALL)),
+        lambda size: gpu_share_bytes(Vendor.APPLE, size),
         "share of unified memory that Metal recommends",
     )
 
