@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from runs import CARD, GIB, GPU, HARDWARE, REPORT, known
 
 from canitrain.core.fact import Known, Unknown
-from canitrain.core.gpu import GpuSpec, Vendor
+from canitrain.core.gpu import Generation, GpuSpec, Vendor
 from canitrain.core.hardware import Gpu, Hardware
 from canitrain.core.recipe import DeviceChoice
 from canitrain.core.report import Status
@@ -86,6 +86,32 @@ def test_the_faster_kind_trains_and_the_other_stays_idle() -> None:
     assert [each.index for each in target.gpus] == [1, 2]
     assert [each.index for each in left_out(hardware, target)] == [0]
     assert target_label(target) == "2x Fast"
+
+
+def test_cards_of_one_chip_share_a_run_whatever_their_memory() -> None:
+    big = replace(CARD, name="Big", memory_bytes=24 * GIB, memory_bytes_per_s=2 * CARD.memory_bytes_per_s)
+    target = choose_target(machine(gpu(0, CARD, 10.0), gpu(1, big, 20.0)), replace(REPORT.recipe, gpus=2))
+
+    assert isinstance(target, GpuTarget)
+    assert len(target.gpus) == 2
+    assert target.budget_bytes == 10.0 * GIB
+    assert target.card is CARD  # the slower memory of the two, whichever is fuller
+    assert choose_target(machine(gpu(0, CARD, 10.0), gpu(1, big, 5.0)), replace(REPORT.recipe, gpus=2)).card is CARD
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(CARD, name="Other", multiprocessors=CARD.multiprocessors - 1),
+        replace(CARD, name="Other", generation=Generation.ADA),
+        replace(CARD, name="Other", fp32_flops_per_s=0.89 * CARD.fp32_flops_per_s),
+    ],
+)
+def test_another_chip_or_a_much_slower_clock_is_another_kind(other: GpuSpec) -> None:
+    target = choose_target(machine(gpu(0, CARD), gpu(1, other)), replace(REPORT.recipe, gpus=2))
+
+    assert isinstance(target, GpuTarget)
+    assert len(target.gpus) == 1
 
 
 def test_the_card_with_least_free_memory_decides() -> None:

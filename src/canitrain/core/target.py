@@ -10,7 +10,7 @@ from canitrain.core.report import Status
 
 
 class GpuTarget(Struct, frozen=True, kw_only=True):
-    """One GPU, or several that share each step; ``card`` and the bytes are those of the weakest."""
+    """One GPU, or several that share each step; the bytes are those of the one with least, ``card`` is the slowest."""
 
     gpus: tuple[Gpu, ...]
     weakest: Gpu

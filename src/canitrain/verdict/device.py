@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import assert_never
 
 from canitrain.core.fact import Unknown, value_or_none
@@ -12,6 +13,8 @@ from canitrain.core.report import Status
 from canitrain.core.target import CpuTarget, GpuTarget, NoTarget, Target
 from canitrain.core.units import format_bytes
 
+ALIKE_RATIO = 0.9
+"""Share of the fastest card's rate from which a card of the same chip shares its step; a judgement of ours."""
 _VENDORS = {
     DeviceChoice.AUTO: frozenset(Vendor),
     # ROCm builds of torch call AMD's cards cuda too.
@@ -45,20 +48,18 @@ def choose_target(hardware: Hardware, recipe: Recipe) -> Target:
 
 
 def best_kind(hardware: Hardware, choice: DeviceChoice) -> tuple[Gpu, ...]:
-    """The cards of the fastest kind that ``choice`` allows, most free memory first; kinds do not mix.
+    """The cards as fast as the fastest that ``choice`` allows, most free memory first; others would only be waited for.
 
     Of MIG slices it is one. Source: NVIDIA MIG user guide, "CUDA device enumeration": a process sees a single slice.
     """
     gpus = hardware.gpus.value if not isinstance(hardware.gpus, Unknown) else ()
-    kinds: dict[str, list[tuple[Gpu, GpuSpec]]] = {}
-    for gpu in gpus:
-        if gpu.spec is not None and gpu.spec.vendor in _VENDORS[choice]:
-            kinds.setdefault(gpu.spec.name, []).append((gpu, gpu.spec))
-    if not kinds:
+    allowed = [(gpu, gpu.spec) for gpu in gpus if gpu.spec is not None and gpu.spec.vendor in _VENDORS[choice]]
+    if not allowed:
         return ()
-    best = max(kinds.values(), key=lambda cards: _merit(cards[0][1]))
-    cards = tuple(sorted((gpu for gpu, _ in best), key=_free_bytes, reverse=True))
-    return cards[:1] if cards[0].mig else cards
+    best, best_spec = max(allowed, key=lambda card: _merit(card[1]))
+    alike = [gpu for gpu, spec in allowed if gpu.mig == best.mig and _as_fast(spec, best_spec)]
+    cards = tuple(sorted(alike, key=_free_bytes, reverse=True))
+    return cards[:1] if best.mig else cards
 
 
 def left_out(hardware: Hardware, target: GpuTarget) -> tuple[Gpu, ...]:
@@ -71,8 +72,8 @@ def target_label(target: Target) -> str:
     """The device for a reader: ``2x GeForce RTX 3060``, ``the CPU``."""
     match target:
         case GpuTarget():
-            count = len(target.gpus)
-            return target.weakest.name if count == 1 else f"{count}x {target.weakest.name}"
+            counts = Counter(gpu.name for gpu in target.gpus)
+            return " + ".join(name if count == 1 else f"{count}x {name}" for name, count in counts.items())
         case CpuTarget():
             return "the CPU" if target.chosen else "this machine's CPU (it has no GPU)"
         case NoTarget():
@@ -83,7 +84,7 @@ def target_label(target: Target) -> str:
 
 def _gpu_target(gpus: tuple[Gpu, ...], recipe: Recipe) -> GpuTarget:
     weakest = min(gpus, key=_free_bytes)
-    assert weakest.spec is not None
+    slowest = min((gpu.spec for gpu in gpus if gpu.spec is not None), key=lambda card: card.memory_bytes_per_s)
     total_bytes = value_or_none(weakest.total_bytes)
     wanted = weakest.total_bytes if recipe.assume_idle else weakest.free_bytes
     if isinstance(wanted, Unknown):
@@ -94,7 +95,7 @@ def _gpu_target(gpus: tuple[Gpu, ...], recipe: Recipe) -> GpuTarget:
     return GpuTarget(
         gpus=gpus,
         weakest=weakest,
-        card=weakest.spec,
+        card=slowest,
         total_bytes=total_bytes,
         budget_bytes=value_or_none(wanted),
         budget_reason=reason,
@@ -103,7 +104,20 @@ def _gpu_target(gpus: tuple[Gpu, ...], recipe: Recipe) -> GpuTarget:
 
 def _merit(card: GpuSpec) -> tuple[float, int]:
     """Half-precision rate (else fp32), then memory."""
-    return max(card.fp16_flops_per_s or 0.0, card.fp32_flops_per_s), card.memory_bytes
+    return _flops_per_s(card), card.memory_bytes
+
+
+def _flops_per_s(card: GpuSpec) -> float:
+    return max(card.fp16_flops_per_s or 0.0, card.fp32_flops_per_s)
+
+
+def _as_fast(card: GpuSpec, best: GpuSpec) -> bool:
+    """Of one chip and, but for its clock, as fast: an A100 of 40 GB beside one of 80 GB."""
+    return (
+        card.generation is best.generation
+        and card.multiprocessors == best.multiprocessors
+        and _flops_per_s(card) >= ALIKE_RATIO * _flops_per_s(best)
+    )
 
 
 def _free_bytes(gpu: Gpu) -> int:
