@@ -7,10 +7,12 @@ from collections.abc import Callable
 from canitrain.core.fact import Known
 from canitrain.core.interval import Interval
 from canitrain.core.question import Question, RunEstimate
+from canitrain.core.recipe import CacheMode
 from canitrain.core.report import GpuMemory, Reason, Resource, Status, Verdict
 from canitrain.core.severity import worst
 from canitrain.core.target import GpuTarget
 from canitrain.core.units import format_bytes, format_duration
+from canitrain.verdict.unified_memory import unified_memory_rule
 
 EXIT_CODES = {Status.GO: 0, Status.TIGHT: 0, Status.NO_GO: 1, Status.UNKNOWN: 3}
 """DESIGN section 4; what ``--fail-on`` starts from."""
@@ -65,13 +67,28 @@ def shm_rule(question: Question, run: RunEstimate) -> Reason | None:
 
 
 def disk_rule(question: Question, run: RunEstimate) -> Reason | None:
-    """Free space of the data directory, and whether it can be written."""
-    disk = run.memory.disk
-    writable = question.hardware.storage.writable
-    if isinstance(writable, Known) and not writable.value and disk.disk_bytes.expected > 0:
-        message = f"{question.hardware.storage.path} is read-only: checkpoints need another folder"
+    """Free space and free files of the data directory, and whether it can be written."""
+    disk, storage = run.memory.disk, question.hardware.storage
+    if isinstance(storage.writable, Known) and not storage.writable.value and disk.disk_bytes.expected > 0:
+        what = "checkpoints need" if question.dataset.path is not None else "the dataset and checkpoints need"
+        message = f"{storage.path} is read-only: {what} another folder"
         return Reason(resource=Resource.DISK, status=Status.TIGHT, message=message)
+    files = least_files(question)
+    if isinstance(storage.free_inodes, Known) and files > storage.free_inodes.value:
+        message = f"writes at least {files:,} files, the file system takes {storage.free_inodes.value:,} more (inodes)"
+        return Reason(resource=Resource.DISK, status=Status.NO_GO, message=message)
     return _bytes_reason(Resource.DISK, "disk", disk.disk_bytes, disk.disk_budget_bytes)
+
+
+def least_files(question: Question) -> int:
+    """Files that the run still has to write: the images, as many in a cache on disk, and a checkpoint.
+
+    Known limitations: label files, of which YOLO's format has one an image, are not counted.
+    """
+    dataset = question.dataset
+    images = dataset.images + dataset.validation_images
+    copies = (dataset.path is None) + (question.recipe.cache is CacheMode.DISK)
+    return copies * images + 1
 
 
 def time_rule(question: Question, run: RunEstimate) -> Reason | None:
@@ -105,13 +122,14 @@ def software_rule(question: Question, run: RunEstimate) -> Reason | None:
 RULES: tuple[Callable[[Question, RunEstimate], Reason | None], ...] = (
     gpu_memory_rule,
     ram_rule,
+    unified_memory_rule,
     shm_rule,
     disk_rule,
     time_rule,
     software_rule,
 )
 """In the order in which a reader cares."""
-BATCH_RULES = (gpu_memory_rule, ram_rule)
+BATCH_RULES = (gpu_memory_rule, ram_rule, unified_memory_rule)
 """What decides whether a batch size fits."""
 
 
