@@ -6,9 +6,10 @@ import pytest
 from msgspec.structs import replace
 from runs import GIB, HARDWARE, around, known, question, run
 
-from canitrain.core.fact import Unknown
+from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Package
 from canitrain.core.interval import Interval
+from canitrain.core.recipe import CacheMode
 from canitrain.core.report import Reason, Resource, Status
 from canitrain.core.severity import SEVERITY, worst
 from canitrain.core.units import DAY_S
@@ -89,6 +90,36 @@ def test_a_read_only_disk_is_tight() -> None:
     reasons = judge(question(hardware=replace(HARDWARE, storage=storage)), run())
 
     assert [reason.status for reason in reasons if reason.resource is Resource.DISK] == [Status.TIGHT]
+
+
+@pytest.mark.parametrize(("path", "words"), [(None, "the dataset and checkpoints need"), ("/data", ": checkpoints")])
+def test_a_read_only_disk_names_what_needs_another_folder(path: str | None, words: str) -> None:
+    asked = question(hardware=replace(HARDWARE, storage=replace(HARDWARE.storage, writable=known(False))))  # noqa: FBT003
+    reasons = judge(replace(asked, dataset=replace(asked.dataset, path=path)), run())
+
+    assert [words in reason.message for reason in reasons if reason.resource is Resource.DISK] == [True]
+
+
+@pytest.mark.parametrize(
+    ("inodes", "path", "cache", "status"),
+    [
+        (known(0), "/data", CacheMode.NONE, Status.NO_GO),  # not even a checkpoint
+        (known(1), "/data", CacheMode.NONE, Status.GO),
+        (known(21_000), None, CacheMode.NONE, Status.NO_GO),  # 20,000 + 1,000 images and a checkpoint
+        (known(21_001), None, CacheMode.NONE, Status.GO),
+        (known(21_000), "/data", CacheMode.DISK, Status.NO_GO),
+        (known(42_000), None, CacheMode.DISK, Status.NO_GO),
+        (Unknown(reason="btrfs has no such count"), None, CacheMode.DISK, Status.GO),
+    ],
+)
+def test_files_that_the_file_system_takes(
+    inodes: Known[int] | Unknown, path: str | None, cache: CacheMode, status: Status
+) -> None:
+    storage = replace(HARDWARE.storage, free_inodes=inodes)
+    asked = question(hardware=replace(HARDWARE, storage=storage), cache=cache)
+    reasons = judge(replace(asked, dataset=replace(asked.dataset, path=path)), run())
+
+    assert [reason.status for reason in reasons if reason.resource is Resource.DISK] == [status]
 
 
 @pytest.mark.parametrize(
