@@ -118,8 +118,12 @@ def test_the_step_is_the_slowest_part_plus_the_exchange_and_kinds_sum_to_compute
 ):
     time = timed(batch_size=batch_size, device=card, fed=feed(loader, storage, overlaps=overlaps))
     parts = time.parts
-    slowest_s = max(parts.compute_s, parts.launches_s, parts.loader_s, parts.storage_s)
-    assert time.step_s.expected == pytest.approx(slowest_s + parts.communication_s)
+    device_s = max(parts.compute_s, parts.launches_s)
+    # With workers side by side, without them one after the other.
+    together_s = max(device_s, parts.loader_s, parts.storage_s)
+    summed_s = device_s + parts.loader_s + parts.storage_s
+    assert (parts.loader_s, parts.storage_s) == pytest.approx((batch_size / loader, batch_size / storage))
+    assert time.step_s.expected == pytest.approx((together_s if overlaps else summed_s) + parts.communication_s)
     assert sum(time.kinds_s.values()) == pytest.approx(parts.compute_s)
     for interval in (time.step_s, time.epoch_s, time.total_s):
         assert 0 < interval.low <= interval.expected <= interval.high
@@ -162,8 +166,17 @@ def test_little_work_on_a_fast_card_is_bound_by_launches():
 
 def test_without_workers_the_gpu_waits_while_its_process_loads():
     together, apart = timed(fed=feed(100.0)), timed(fed=feed(100.0, overlaps=False))
-    # 16 images at 100 a second.
-    assert apart.step_s.expected - together.step_s.expected == pytest.approx(0.16)
+    # 16 images at 100 a second, and reading them at 1e6 a second.
+    assert apart.step_s.expected - together.step_s.expected == pytest.approx(0.16 + 16e-6)
+    assert apart.parts.compute_s == together.parts.compute_s
+    assert apart.parts.loader_s == pytest.approx(0.16)
+    assert apart.bottleneck is Bottleneck.GPU_COMPUTE
+
+
+def test_without_workers_the_largest_part_is_the_bottleneck():
+    # 16 images at 2 a second are 8 s, far more than the card takes; adding up changes nothing about that.
+    assert timed(fed=feed(2.0, overlaps=False)).bottleneck is Bottleneck.DECODE
+    assert timed(fed=feed(100.0, 2.0, overlaps=False)).bottleneck is Bottleneck.STORAGE
 
 
 def test_a_cpu_loads_and_trains_with_the_same_cores():

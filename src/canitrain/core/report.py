@@ -142,7 +142,7 @@ class Memory(Struct, frozen=True, kw_only=True):
 
 
 class StepParts(Struct, frozen=True, kw_only=True):
-    """Seconds of one step by what could be the slowest; the step is their maximum plus ``communication_s``."""
+    """Seconds of one step by what could be the slowest, each on its own; ``step_s`` says how they add up."""
 
     compute_s: float
     launches_s: float
@@ -151,6 +151,19 @@ class StepParts(Struct, frozen=True, kw_only=True):
     communication_s: float
     optimizer_s: float
     """Part of ``compute_s``."""
+    loads_between_steps: bool = False
+    """Without loader processes images are read and decoded while the device waits."""
+
+    @property
+    def step_s(self) -> float:
+        """Seconds of the step: the slowest part plus ``communication_s``.
+
+        With ``loads_between_steps``: device, loader and storage one after the other.
+        """
+        device_s = max(self.compute_s, self.launches_s)
+        if self.loads_between_steps:
+            return device_s + self.loader_s + self.storage_s + self.communication_s
+        return max(device_s, self.loader_s, self.storage_s) + self.communication_s
 
 
 class Time(Struct, frozen=True, kw_only=True):
@@ -207,6 +220,8 @@ class CardOption(Struct, frozen=True, kw_only=True):
     batch_size: int
     device_bytes: float
     total_s: float
+    bottleneck: Bottleneck | None = None
+    """What a step waits for on that card."""
 
 
 class ScalingRow(Struct, frozen=True, kw_only=True):

@@ -131,8 +131,9 @@ def _time(time: Time, ratio: float, *, low_ratio: float, high_ratio: float) -> T
         storage_s=before.storage_s,
         communication_s=before.communication_s,
         optimizer_s=before.optimizer_s * ratio,
+        loads_between_steps=before.loads_between_steps,
     )
-    factor = _step_s(after) / _step_s(before)
+    factor = after.step_s / before.step_s
     device_s = max(after.compute_s, after.launches_s)
     waiting = {Bottleneck.DECODE: after.loader_s, Bottleneck.STORAGE: after.storage_s}
     slowest = max(waiting, key=lambda each: waiting[each])
@@ -142,7 +143,7 @@ def _time(time: Time, ratio: float, *, low_ratio: float, high_ratio: float) -> T
 
     def scaled(interval: Interval) -> Interval:
         moved = interval.scaled(factor)
-        if not device_bound:
+        if not device_bound or after.loads_between_steps:
             return moved
         return Interval(low=moved.expected * low_ratio, expected=moved.expected, high=moved.expected * high_ratio)
 
@@ -159,10 +160,6 @@ def _time(time: Time, ratio: float, *, low_ratio: float, high_ratio: float) -> T
         energy_kwh=None if time.energy_kwh is None else time.energy_kwh * factor,
         cost=None if time.cost is None else time.cost * factor,
     )
-
-
-def _step_s(parts: StepParts) -> float:
-    return max(parts.compute_s, parts.launches_s, parts.loader_s, parts.storage_s) + parts.communication_s
 
 
 def _memory(memory: GpuMemory, ratio: float, low_ratio: float, high_ratio: float) -> GpuMemory:

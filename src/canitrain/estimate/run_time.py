@@ -121,10 +121,9 @@ def _with_feed(
     device: GpuSpec | Cpu,
     width: LevelWidth,
 ) -> _Step:
-    """The step as the slowest of its parts, plus the exchange.
+    """The step as the slowest of its parts, or as their sum where nothing loads beside it, plus the exchange.
 
-    On a CPU loading shares the cores and is part of the device's seconds. Without workers a GPU waits while its process
-    loads, so that the loader's seconds include the device's.
+    On a CPU loading shares the cores and is part of the device's seconds.
     """
     images = batch_size * recipe.gpus
     on_cpu = isinstance(device, Cpu)
@@ -133,35 +132,39 @@ def _with_feed(
     device_s = max(compute_s, step.launches_s)
     loading = _seconds(images, rates.loader_images_per_s)
     storing = _seconds(images, rates.storage_images_per_s)
-    waiting_s = 0.0 if feed.overlaps or on_cpu else device_s
     if on_cpu:
         loading = Interval(low=0.0, expected=0.0, high=0.0)
     parts = StepParts(
         compute_s=compute_s,
         launches_s=step.launches_s,
-        loader_s=loading.expected + waiting_s,
-        storage_s=storing.expected + waiting_s,
+        loader_s=loading.expected,
+        storage_s=storing.expected,
         communication_s=step.communication_s,
         optimizer_s=step.optimizer_s,
+        loads_between_steps=not feed.overlaps,
     )
-    low_s = max(device_s * width.low_ratio, max(loading.low, storing.low) + waiting_s * width.low_ratio)
-    high_s = max(device_s * width.high_ratio, max(loading.high, storing.high) + waiting_s * width.high_ratio)
+    together = max if feed.overlaps else _plus
     return _Step(
         step_s=Interval(
-            low=low_s + step.communication_s * width.low_ratio,
-            expected=max(device_s, parts.loader_s, parts.storage_s) + step.communication_s,
-            high=high_s + step.communication_s * width.high_ratio,
+            low=together(device_s * width.low_ratio, loading.low, storing.low) + step.communication_s * width.low_ratio,
+            expected=parts.step_s,
+            high=together(device_s * width.high_ratio, loading.high, storing.high)
+            + step.communication_s * width.high_ratio,
         ),
         parts=parts,
-        bottleneck=_bottleneck(step, parts, waiting_s, on_cpu=on_cpu),
+        bottleneck=_bottleneck(step, parts, on_cpu=on_cpu),
     )
+
+
+def _plus(device_s: float, loading_s: float, storing_s: float) -> float:
+    return device_s + loading_s + storing_s
 
 
 def _seconds(images: int, rate: Interval) -> Interval:
     return Interval(low=images / rate.high, expected=images / rate.expected, high=images / rate.low)
 
 
-def _bottleneck(step: StepTime, parts: StepParts, waiting_s: float, *, on_cpu: bool) -> Bottleneck:
+def _bottleneck(step: StepTime, parts: StepParts, *, on_cpu: bool) -> Bottleneck:
     """The part that would have to shrink first; a device busy with starting kernels is bound by launches too."""
     if on_cpu:
         device = Bottleneck.CPU_COMPUTE
@@ -171,8 +174,8 @@ def _bottleneck(step: StepTime, parts: StepParts, waiting_s: float, *, on_cpu: b
         device = Bottleneck.GPU_MEMORY_BANDWIDTH if step.bandwidth_bound else Bottleneck.GPU_COMPUTE
     candidates = {
         Bottleneck.LAUNCHES: parts.launches_s,
-        Bottleneck.DECODE: parts.loader_s - waiting_s,
-        Bottleneck.STORAGE: parts.storage_s - waiting_s,
+        Bottleneck.DECODE: parts.loader_s,
+        Bottleneck.STORAGE: parts.storage_s,
         Bottleneck.COMMUNICATION: parts.communication_s,
     }
     candidates[device] = max(candidates.get(device, 0.0), parts.compute_s)
