@@ -7,8 +7,10 @@ import struct
 import zlib
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from canitrain.core.dataset import Dataset
 from canitrain.core.errors import InputError
 from canitrain.probe import images
 from canitrain.probe.images import scan
@@ -170,6 +172,30 @@ def test_large_folders_are_sampled_evenly(tmp_path, monkeypatch):
     assert found.images == 40
     # every fourth: 100, 104, ... 136
     assert found.image_pixels == pytest.approx(118 * 100)
+
+
+@pytest.mark.parametrize("target", ["..", "../..", "/"])
+def test_a_link_to_what_the_folder_lies_in_leads_nowhere(tmp_path, target):
+    inside = tmp_path / "datasets" / "mine"
+    png(inside / "a.png", 64, 64)
+    png(inside / "b.png", 64, 64)
+    png(tmp_path / "datasets" / "other" / "c.png", 64, 64)
+    png(tmp_path / "d.png", 64, 64)
+    (inside / "up").symlink_to(target)
+    assert scan(inside).images == 2
+
+
+def test_a_link_to_a_folder_beside_it_is_followed(tmp_path):
+    png(tmp_path / "store" / "a.png", 64, 64)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "images").symlink_to(tmp_path / "store")
+    assert scan(tmp_path / "mine").images == 1
+
+
+def test_boxes_of_a_folder_without_labels_are_those_of_coco():
+    path = Path(__file__).parents[2] / "profiles" / "datasets" / "coco.toml"
+    coco = msgspec.toml.decode(path.read_bytes(), type=Dataset)
+    assert (coco.boxes_mean, coco.boxes_max) == (images.ASSUMED_BOXES_MEAN, images.ASSUMED_BOXES_MAX)
 
 
 def test_a_link_that_leads_in_a_circle_is_walked_once(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 from pathlib import Path
@@ -30,11 +31,16 @@ class ImageFile(Struct, frozen=True, kw_only=True):
 def find_images(directory: Path) -> tuple[ImageFile, ...]:
     """Every image file below ``directory``, sorted by path; links to folders are followed once.
 
+    A link to a folder that ``directory`` itself lies in is not: what else is there is no part of the dataset.
+
     The split comes from folder names: ``val*`` and ``test*`` say so, everything else trains. PASCAL VOC's lie in
     ``ImageSets/Main/val.txt``.
     """
     found = []
     seen: set[tuple[int, int]] = set()
+    for parent in directory.resolve().parents:
+        with contextlib.suppress(PermissionError):
+            seen.add((parent.stat().st_dev, parent.stat().st_ino))
     for folder, folders, names in os.walk(directory, followlinks=True):
         status = os.stat(folder)  # noqa: PTH116 - os.walk hands out strings
         if (status.st_dev, status.st_ino) in seen:

@@ -16,7 +16,10 @@ from canitrain.probe.image_files import ImageFile, Split, find_images
 SAMPLE_FILES = 2000
 """Headers read at most; the mean of a thousand images of one dataset is within a few per cent."""
 ASSUMED_BOXES_MEAN, ASSUMED_BOXES_MAX = 7.27, 93.0
-"""Where a folder has no labels: COCO's train2017 (860,001 boxes on 118,287 images, at most 93)."""
+"""Where a folder has no labels: COCO's train2017 (860,001 boxes on 118,287 images, at most 93).
+
+The same as in ``profiles/datasets/coco.toml``, which this room does not read; a test holds the two together.
+"""
 _QUANTILES = 20
 
 
