@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import time
 from pathlib import Path
 
@@ -37,6 +38,36 @@ def test_everything_is_measured_within_the_budget_and_nothing_is_left(tmp_path):
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
+
+
+def test_random_reading_from_a_hidden_cache_counts_as_sequential_and_says_so():
+    sequential = Known(value=2.0e8, source="read 128 MiB")
+    found = read_rate.plausible_random_rate(Known(value=5.0e8, source="read 900 blocks"), sequential)
+    assert found.value == sequential.value
+    assert "cache below this system" in found.source
+
+
+@pytest.mark.parametrize("sequential", [Known(value=2e8, source="read 128 MiB"), Unknown(reason="not measured")])
+def test_slower_random_reading_stays_as_measured(sequential):
+    slower = Known(value=1.0e8, source="read 900 blocks")
+    assert read_rate.plausible_random_rate(slower, sequential) is slower
+
+
+@pytest.mark.usefixtures("small")
+def test_sequential_and_random_reading_share_no_block_of_the_scratch_file(tmp_path, monkeypatch):
+    sought = []
+
+    class Watched(random.Random):
+        def shuffle(self, x):
+            sought.extend(x)
+
+    monkeypatch.setattr(read_rate.random, "Random", Watched)
+    with read_rate.scratch_file(tmp_path, 5.0) as scratch:
+        sequential = read_rate.sequential_read_rate((), scratch, 5.0)
+        read_rate.random_read_rate((), scratch, 5.0)
+    # Half of 16 MiB; random reading starts a block behind it.
+    assert sequential.source == "read 8 MiB"
+    assert min(sought) > 8 * 2**20
 
 
 def test_images_that_are_there_are_read_in_place_of_a_scratch_file(tmp_path):

@@ -11,7 +11,13 @@ from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bench
 from canitrain.probe.decode_rate import decode_s_per_megapixel
-from canitrain.probe.read_rate import random_read_rate, scratch_file, sequential_read_rate, some_files
+from canitrain.probe.read_rate import (
+    plausible_random_rate,
+    random_read_rate,
+    scratch_file,
+    sequential_read_rate,
+    some_files,
+)
 
 BUDGET_S = 8.0
 """Leaves room for what cannot be cut short: one slow write, importing a decoder."""
@@ -55,7 +61,7 @@ def bench(path: Path, budget_s: float = BUDGET_S, progress: Progress | None = No
     return Bench(
         decode_s_per_megapixel=decoding,
         sequential_read_bytes_per_s=sequential,
-        random_read_bytes_per_s=random_reading,
+        random_read_bytes_per_s=plausible_random_rate(random_reading, sequential),
         memory_bytes_per_s=memory,
     )
 
