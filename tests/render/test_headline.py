@@ -6,11 +6,11 @@ import pytest
 from made_up import GIB, HARDWARE, MEMORY, REPORT, known, with_status
 from msgspec.structs import replace
 
-from canitrain.core.report import Report, Resource, Status
+from canitrain.core.report import Bottleneck, CardOption, Report, Resource, Status
 from canitrain.render import render
 from canitrain.render.batch_table import fit_word
 from canitrain.render.formats import Format
-from canitrain.render.headline import answer
+from canitrain.render.headline import answer, cards_line
 
 
 def with_budget(report: Report, budget_gib: float) -> Report:
@@ -70,3 +70,27 @@ def test_the_batch_table_shows_the_least_that_runs() -> None:
 
     assert "11.3" in row
     assert "\nat least" not in on_cpu
+
+
+def options(*totals_s: float, bottleneck: Bottleneck = Bottleneck.LAUNCHES) -> tuple[CardOption, ...]:
+    (card,) = REPORT.cards
+    return tuple(replace(card, total_s=total_s, bottleneck=bottleneck) for total_s in totals_s)
+
+
+def test_equally_fast_cards_say_what_they_all_wait_for() -> None:
+    said = render(replace(REPORT, cards=options(100.0, 97.0)), Format.TEXT)
+
+    assert "about equally fast here: all wait for the CPU launching GPU kernels" in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        options(100.0),
+        options(100.0, 90.0),
+        options(100.0, 99.0) + options(99.0, bottleneck=Bottleneck.DECODE),
+        (),
+    ],
+)
+def test_cards_that_differ_need_no_explanation(cards: tuple[CardOption, ...]) -> None:
+    assert cards_line(cards) is None

@@ -137,6 +137,23 @@ def test_cards_hold_the_largest_batch_up_to_the_recipes() -> None:
     assert options[-1].batch_size == 16
 
 
+def test_cards_are_judged_at_the_batch_that_was_asked_for() -> None:
+    options = suitable_cards(cpu_question(batch_size=20), catalog(), by_card)
+
+    # 21 GiB * 1.06 = 22.3 surely fits 24 GiB; 21 * 0.8 = 16.8 most likely runs in 20 GiB, not in 16
+    assert {option.batch_size for option in options} == {20}
+    assert (options[0].name, options[0].status) == (COMMON_CARDS[4], Status.TIGHT)
+    assert {option.status for option in options[1:]} == {Status.GO}
+
+
+def test_cards_that_more_likely_run_out_are_not_named() -> None:
+    # 20 images need 16.8 GiB to run and 15.8 at the very least: 16 GiB is no certain no-go, and no advice either
+    card = catalog()[3]
+
+    assert card.memory_bytes == 16 * GIB
+    assert suitable_cards(cpu_question(batch_size=20, max_time_s=99 * DAY_S), [card], by_card) == ()
+
+
 def test_no_card_is_named_that_the_catalog_lacks() -> None:
     assert suitable_cards(cpu_question(), [replace(CARD, name="Nobody's")], by_card) == ()
 

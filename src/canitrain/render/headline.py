@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Gpu
-from canitrain.core.report import Reason, Report, Resource, Scaling, Status
+from canitrain.core.report import CardOption, Reason, Report, Resource, Scaling, Status
 from canitrain.core.units import format_bytes
 from canitrain.render.figures import duration_interval, images_per_s
 from canitrain.render.words import BOTTLENECK, CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
@@ -28,6 +29,8 @@ def answer(report: Report) -> str:
             assert_never(status)
 
 
+ALIKE_RATIO = 1.1
+"""Slowest / fastest run up to which cards count as equally fast; a judgement of ours."""
 _CANNOT = {
     Resource.GPU_MEMORY: "does not fit",
     Resource.RAM: "does not fit",
@@ -117,6 +120,16 @@ def scaling_line(scaling: Scaling) -> str:
         return f"images/s on {counts}"
     obstacle = BOTTLENECK[scaling.rows[useful].bottleneck]
     return f"images/s on {counts}; beyond {useful} another brings little: they wait for {obstacle}"
+
+
+def cards_line(cards: Sequence[CardOption]) -> str | None:
+    """Why cards of different price take as long, where they do."""
+    waits = {card.bottleneck for card in cards}
+    slowest_s, fastest_s = (pick((card.total_s for card in cards), default=0.0) for pick in (max, min))
+    if len(cards) == 1 or len(waits) != 1 or slowest_s > ALIKE_RATIO * fastest_s:
+        return None
+    (bottleneck,) = waits
+    return None if bottleneck is None else f"about equally fast here: all wait for {BOTTLENECK[bottleneck]}"
 
 
 def machine_line(report: Report) -> str:

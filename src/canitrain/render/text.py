@@ -28,7 +28,7 @@ def render_text(report: Report, *, columns: int = 80, color: bool = False, expla
         _time(report, width),
         batch_lines(report, width),
         _help(report, width),
-        _cards(report),
+        _cards(report, width),
         _warnings(report, width),
         _evidence(report, width),
         timeline_lines(report, width) if explain else [],
@@ -117,7 +117,7 @@ def _help(report: Report, width: int) -> list[Line]:
     return lines
 
 
-def _cards(report: Report) -> list[Line]:
+def _cards(report: Report, width: int) -> list[Line]:
     if not report.cards:
         return []
     name_columns = max(len(card.name) for card in report.cards)
@@ -136,6 +136,8 @@ def _cards(report: Report) -> list[Line]:
                 Span(STATUS[card.status].lower(), STATUS_TONE[card.status]),
             )
         )
+    if (common := headline.cards_line(report.cards)) is not None:
+        lines += labelled("", common, columns=width, indent=INDENT)
     return lines
 
 

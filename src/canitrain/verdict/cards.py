@@ -37,7 +37,8 @@ _BATCH_BOUND = (Resource.GPU_MEMORY, Resource.RAM, Resource.SHM)
 def suitable_cards(question: Question, cards: Sequence[GpuSpec], estimate: Estimator) -> tuple[CardOption, ...]:
     """Up to five of the common cards among ``cards`` that would do, spread from the slowest to the fastest.
 
-    One idle card of each, at the largest batch up to the recipe's that fits; the machine around it stays as it is.
+    One idle card of each, at the batch size given, else at the largest up to the recipe's that fits it; the machine
+    around it stays as it is.
     """
     by_name = {card.name: card for card in cards}
     tried = (_option(question, by_name[name], estimate) for name in COMMON_CARDS if name in by_name)
@@ -57,25 +58,35 @@ def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOptio
         recipe=replace(question.recipe, gpus=1),
         target=_idle(card),
     )
-    limit = min(dataset_limit(alone), recipe_limit(alone))
-    # From the top: most cards hold the recipe's batch, and one estimate a card is soon done.
-    for batch_size in reversed(tuple(batch_steps(limit, limit))):
+    tried = _batches(alone)
+    for batch_size in tried:
         plan = replan(alone, estimate, batch_size)
         (candidate,) = plan.candidates
-        surely_fits = candidate.status is Status.GO or batch_size == 1
-        if surely_fits and plan.verdict.status in (Status.GO, Status.TIGHT):
-            gpu = plan.run.memory.gpu
-            assert gpu is not None
+        surely_fits = candidate.status is Status.GO or batch_size == tried[-1]
+        gpu = plan.run.memory.gpu
+        assert gpu is not None
+        likely_runs = gpu.required_bytes.expected <= card.memory_bytes
+        if surely_fits and likely_runs and plan.verdict.status in (Status.GO, Status.TIGHT):
             return CardOption(
                 name=card.name,
                 status=plan.verdict.status,
                 batch_size=batch_size,
                 device_bytes=gpu.device_bytes.expected,
                 total_s=plan.run.time.total_s.expected,
+                bottleneck=plan.run.time.bottleneck,
             )
         if any(reason.status is Status.NO_GO and reason.resource not in _BATCH_BOUND for reason in plan.reasons):
             return None
     return None
+
+
+def _batches(question: Question) -> tuple[int, ...]:
+    """From the top: most cards hold the recipe's batch, and one estimate a card is soon done."""
+    given = question.recipe.batch_size
+    if given is not None:
+        return (given,)
+    limit = min(dataset_limit(question), recipe_limit(question))
+    return tuple(reversed(tuple(batch_steps(limit, limit))))
 
 
 def _idle(card: GpuSpec) -> GpuTarget:
