@@ -195,3 +195,31 @@ def test_a_described_chip_with_unified_memory_has_one_pool(
     assert document["hardware"]["ram"]["usable_bytes"]["value"] == pool_gib * 2**30
     assert gpu["free_bytes"]["value"] == pytest.approx(gpu_gib * 2**30, abs=1)
     assert f"one pool of {pool_gib:.1f} GiB" in " ".join(document["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("gpu", "words"),
+    [
+        ("K80", ("no code for the Tesla K80", "CUDA 11.8", "cu118")),
+        ("GTX 1060", ("compute capability 6.1", "cu126")),
+        ("RX 7900 XTX", ("Radeon RX 7900 XTX", "--torch-backend=rocm")),
+        ("RX 6700 XT", ("gfx1031", "no build of torch has")),
+        ("Arc A770", ("--torch-backend=xpu",)),
+        ("Jetson AGX Orin 64GB", ("JetPack",)),
+        ("Apple M1", ("PYTORCH_ENABLE_MPS_FALLBACK",)),
+    ],
+)
+def test_a_described_card_that_torch_as_such_does_not_use_is_told_with_the_build(
+    terminal: Terminal, gpu: str, words: tuple[str, ...]
+) -> None:
+    warnings = report(terminal, "--gpu", gpu, model="yolov5s")["warnings"]
+
+    assert any(all(word in warning for word in words) for warning in warnings), warnings
+
+
+@pytest.mark.parametrize("gpu", ["RTX 3060", "T4", "RTX 5090", "B200"])
+def test_a_described_card_of_today_needs_no_word_on_builds(terminal: Terminal, gpu: str) -> None:
+    warnings = " ".join(report(terminal, "--gpu", gpu, model="yolov5s")["warnings"])
+
+    assert "build" not in warnings
+    assert "torch-backend" not in warnings

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from canitrain.cli.one_pool import share_memory
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown
-from canitrain.core.hardware import DESCRIBED, Hardware, StorageKind
+from canitrain.core.hardware import DESCRIBED, Driver, Hardware, StorageKind
 from canitrain.core.units import parse_bytes
 
 SOURCE = "command line"
@@ -71,12 +71,16 @@ def _with_gpus(machine: Hardware, text: str) -> Hardware:
     gpus = describe_gpus(text)
     if not gpus:
         raise InputError(f"{text!r} names no GPU", hint='write it like --gpu "2x RTX 3060"; all names: canitrain gpus')
+    from canitrain.probe.readiness import needed_builds, readiness_warnings  # noqa: PLC0415
+
+    own = readiness_warnings(machine.software, machine.gpus.value if isinstance(machine.gpus, Known) else ())
     not_asked = Unknown(reason="the GPU was described, not probed")
-    own = machine.software.obstacles
+    driver = Driver(version=not_asked, cuda_version=not_asked)
+    software = replace(machine.software, torch=not_asked, driver=driver, obstacles=())
     return replace(
         machine,
         origin=DESCRIBED,
         gpus=Known(value=gpus, source=SOURCE),
-        software=replace(machine.software, torch=not_asked, obstacles=()),
-        warnings=tuple(warning for warning in machine.warnings if warning not in own),
+        software=software,
+        warnings=(*(each for each in machine.warnings if each not in own), *needed_builds(software, gpus)),
     )

@@ -9,6 +9,7 @@ from canitrain.core.gpu import Vendor
 from canitrain.core.hardware import Gpu, Package, Software
 from canitrain.probe.software import NOT_INSTALLED
 from canitrain.probe.software_tables import (
+    BUILDS,
     JETSON_CAPABILITIES,
     build_of,
     cuda_for,
@@ -56,6 +57,12 @@ def readiness_warnings(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, 
     return tuple(warnings)
 
 
+def needed_builds(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
+    """What to install for cards that were only described, where ``pip install torch`` alone would not use them."""
+    sentences = (_needed_build(software, gpu) for gpu in gpus)
+    return tuple(dict.fromkeys(sentence for sentence in sentences if sentence is not None))
+
+
 def cuda_of(build: str | None) -> str | None:
     """``cu128`` as ``12.8``; ``None`` for any other build."""
     match = re.fullmatch(r"cu(\d+)(\d)", build or "")
@@ -87,6 +94,37 @@ def _torch(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[st
     if vendor is not Vendor.NVIDIA or cuda is None:
         return []
     return [*_driver(torch, cuda, software, gpus), *_code(torch, cuda, software, gpus)]
+
+
+def _needed_build(software: Software, gpu: Gpu) -> str | None:
+    """A sentence on one card; ``None`` where the newest of torch's usual builds has code for it."""
+    if isinstance(gpu.vendor, Unknown):
+        return None
+    vendor = Vendor(gpu.vendor.value)
+    capability = gpu.compute_capability.value if isinstance(gpu.compute_capability, Known) else None
+    match vendor:
+        case Vendor.APPLE:
+            return MPS
+        case Vendor.NVIDIA:
+            return None if capability is None else _needed_cuda(capability, software, gpu)
+        case Vendor.AMD if capability is not None and not rocm_runs_on(NEWEST_ROCM, capability):
+            return f"code for the {gpu.name} ({capability}) {NO_BUILD}"
+        case Vendor.AMD | Vendor.INTEL:
+            return f"the {gpu.name} needs a build of torch for its vendor: {_mend(vendor, software, (gpu,))}"
+
+
+def _needed_cuda(capability: str, software: Software, gpu: Gpu) -> str | None:
+    newest = BUILDS[-1]
+    mend = _mend(Vendor.NVIDIA, software, (gpu,))
+    if capability in JETSON_CAPABILITIES:
+        return f"torch's general builds have no code for the {gpu.name}: {mend}"
+    if runs_on(newest, capability):
+        return None
+    card = f"the {gpu.name} (compute capability {capability})"
+    cuda = cuda_for(capability, None, windows=_on_windows(software))
+    if cuda is None:
+        return f"code for {card} {NO_BUILD}"
+    return f"torch's newest build, for CUDA {newest.cuda}, has no code for {card}, the one for CUDA {cuda} has: {mend}"
 
 
 def _driver(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
