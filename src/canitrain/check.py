@@ -82,7 +82,7 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
         batches=plan.rows,
         advice=advise(question, plan, estimate),
         cards=suitable_cards(question, cards, estimate),
-        explain=stages(question, plan.run.batch_size),
+        explain=stages(question, plan.run, calibration),
         scaling=scaling(question, plan.run.batch_size, calibration),
         warnings=(*warnings_of(question, plan), *loader_warnings(question, calibration)),
     )

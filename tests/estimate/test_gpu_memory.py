@@ -211,6 +211,7 @@ def test_evidence_widens_from_fitted_cards_to_other_vendors():
 
 
 def test_the_timeline_names_what_each_stage_holds_and_its_peaks():
-    backbone, head = memory_timeline(cases.profile(), cases.recipe(), SHAPE)
+    backbone, head = memory_timeline(cases.profile(), cases.recipe(), SHAPE, {"head": 0.25})
+    assert (backbone.step_s, head.step_s) == (0.0, 0.25)
     assert (backbone.stage, backbone.saved_bytes, backbone.backward_peak_bytes) == ("backbone", 80_000, 90_000)
     assert (head.saved_bytes, head.forward_peak_bytes, head.backward_peak_bytes) == (20_000, None, 120_000)

@@ -144,6 +144,10 @@ def test_totals_are_the_sums_of_their_parts(hardware: Hardware, name: str) -> No
     assert sum(host.parts.values()) == pytest.approx(host.ram_bytes.expected)
     assert sum(disk.parts.values()) == pytest.approx(disk.disk_bytes.expected)
     assert sum(time.kinds_s.values()) == pytest.approx(time.parts.compute_s)
+    assert time.step_s.expected == pytest.approx(time.parts.step_s)
+    stages_s = sum(row.step_s for row in report.explain)
+    beside_s = time.parts.optimizer_s + time.kinds_s.get("loading", 0.0)
+    assert stages_s + beside_s == pytest.approx(time.parts.compute_s)
     assert time.step_s.expected <= time.epoch_s.expected <= time.total_s.expected * (1 + 1e-9)
 
 

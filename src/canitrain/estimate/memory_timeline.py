@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Phase
 from canitrain.core.recipe import Freeze, Recipe
@@ -9,11 +11,13 @@ from canitrain.core.report import StageMemory
 from canitrain.estimate.step_memory import saved_line
 
 
-def memory_timeline(profile: ModelProfile, recipe: Recipe, shape: BatchShape) -> tuple[StageMemory, ...]:
+def memory_timeline(
+    profile: ModelProfile, recipe: Recipe, shape: BatchShape, stages_s: Mapping[str, float]
+) -> tuple[StageMemory, ...]:
     """One entry a stage in execution order: what it keeps for backward and the highest live bytes while it runs.
 
     Live bytes are activations, temporaries and the batch. ``None`` where no candidate peak lies in that half of the
-    stage. ``step_s`` is left at 0.0 for the time estimate to fill.
+    stage. ``stages_s`` are the device's seconds by stage, forward and backward.
     """
     trace = profile.traces[recipe.precision]
     highest: dict[tuple[str, Phase], float] = {}
@@ -28,7 +32,7 @@ def memory_timeline(profile: ModelProfile, recipe: Recipe, shape: BatchShape) ->
             else saved_line(stage, shape).at(shape.batch_size),
             forward_peak_bytes=highest.get((stage.name, Phase.FORWARD)),
             backward_peak_bytes=highest.get((stage.name, Phase.BACKWARD)),
-            step_s=0.0,
+            step_s=stages_s.get(stage.name, 0.0),
         )
         for stage in trace.stages
     )

@@ -17,7 +17,8 @@ from canitrain.estimate.host_memory import host_memory
 from canitrain.estimate.memory_evidence import memory_evidence
 from canitrain.estimate.memory_timeline import memory_timeline
 from canitrain.estimate.run_time import run_time
-from canitrain.estimate.shapes import memory_shape
+from canitrain.estimate.shapes import memory_shape, time_shape
+from canitrain.estimate.step_time import step_time
 from canitrain.estimate.time_evidence import time_evidence
 
 
@@ -94,10 +95,28 @@ def scaling(question: Question, batch_size: int, calibration: Calibration) -> Sc
     )
 
 
-def stages(question: Question, batch_size: int) -> tuple[StageMemory, ...]:
-    """The memory timeline of the step (``--explain``)."""
-    shape = memory_shape(question.profile, question.recipe, question.dataset, batch_size)
-    return memory_timeline(question.profile, question.recipe, shape)
+def stages(question: Question, run: RunEstimate, calibration: Calibration) -> tuple[StageMemory, ...]:
+    """The memory timeline of the step of ``run``, and its device seconds by stage (``--explain``)."""
+    profile, recipe, dataset = question.profile, question.recipe, question.dataset
+    target, hardware = question.target, question.hardware
+    step = step_time(
+        profile,
+        recipe,
+        time_shape(profile, recipe, dataset, run.batch_size),
+        target.cpu if isinstance(target, CpuTarget) else target.card,
+        cpu=hardware.cpu,
+        bench=hardware.bench,
+        calibration=calibration.time,
+    )
+    # What was measured on this machine put the run right; its stages follow.
+    update_s = run.time.parts.optimizer_s
+    put_right = update_s / step.optimizer_s if step.optimizer_s else 1.0
+    return memory_timeline(
+        profile,
+        recipe,
+        memory_shape(profile, recipe, dataset, run.batch_size),
+        {stage: stage_s * put_right for stage, stage_s in step.stages_s().items()},
+    )
 
 
 def _gpu_memory(question: Question, batch_size: int, calibration: Calibration) -> GpuMemory | None:
