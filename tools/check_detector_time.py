@@ -38,6 +38,8 @@ HOST = Cpu(
     max_hz=NOT_SAID,
     vector_extensions=NOT_SAID,
 )
+COVERAGE = 0.92
+"""As of the intervals of ``fit_time.py``."""
 TABLE_CARD = "Tesla V100-SXM2-16GB"
 Case = tuple[str, str, int, int]
 """Profile, card, GPUs, images a GPU."""
@@ -82,20 +84,36 @@ def predicted_s(
     return max(step.compute_s, step.launches_s) + step.communication_s
 
 
+def unfitted_width(measured_ratios: dict[str, list[float]]) -> tuple[float, float]:
+    """The middle ``COVERAGE`` of measured / predicted over implementations, each of which counts once.
+
+    Fifty runs of one implementation say how cards differ; how implementations differ only another one says.
+    """
+    each = np.log([geometric_mean(ratios) for ratios in measured_ratios.values()])
+    for model, value in zip(measured_ratios, np.exp(each), strict=True):
+        print(f"{model}: measured / predicted {value:.2f}, {len(measured_ratios[model])} cases")
+    low, high = np.exp(np.quantile(each, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]))
+    return float(low), float(high)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("calibration", type=Path)
     cases = published_cases(parser.parse_args().calibration / "published.csv")
     calibration, dataset = load_calibration(), load_dataset("coco")
     errors: dict[str, list[float]] = {}
+    measured_ratios: dict[str, list[float]] = {}
     for (model, name, gpus, batch_size), measured_s in cases.items():
         card = find_card(name)
         step_s = predicted_s(load_model(model), card, dataset, calibration, gpus=gpus, batch_size=batch_size)
         error = step_s / measured_s - 1
         group = "laptop cards" if card.laptop or "Max-Q" in card.name else "one GPU" if gpus == 1 else "several GPUs"
         errors.setdefault(group, []).append(error)
+        measured_ratios.setdefault(model, []).append(measured_s / step_s)
         times = f"{step_s:.3f} s  {measured_s:.3f} s  {error:+.0%}"
         print(f"{model:30s} {gpus:2d} x {card.name:36s} batch {batch_size:3d}  {times}")
+    low, high = unfitted_width(measured_ratios)
+    print(f"interval of an implementation that was in no fit: x {low:.3f} to x {high:.3f}")
     for group, values in errors.items():
         size = np.abs(values)
         print(

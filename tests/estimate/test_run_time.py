@@ -341,9 +341,31 @@ def test_every_choice_has_its_coefficient():
 
 
 def test_channels_last_takes_the_widest_interval():
-    narrow, wide = timed().step_s, timed(replace(RECIPE, channels_last=True)).step_s
+    library = replace(PROFILE.implementation, library=CALIBRATION.fitted_libraries[0])
+    seen = replace(PROFILE, implementation=library)
+    narrow, wide = (
+        run_time(seen, recipe, DATASET, 16, CARD, HARDWARE, feed(), CALIBRATION).step_s
+        for recipe in (RECIPE, replace(RECIPE, channels_last=True))
+    )
     assert wide.high / wide.expected > narrow.high / narrow.expected
     assert wide.low / wide.expected < narrow.low / narrow.expected
+
+
+def test_a_library_that_no_fit_saw_widens_the_interval_on_every_device():
+    library = replace(PROFILE.implementation, library=CALIBRATION.fitted_libraries[0])
+    seen = replace(PROFILE, implementation=library)
+    unfitted = CALIBRATION.unfitted_width
+    for device in (replace(CARD, name=CALIBRATION.fitted_cards[0]), CARD, replace(CARD, generation=Generation.RDNA3)):
+        known_s, unseen_s = (
+            run_time(profile, RECIPE, DATASET, 16, device, HARDWARE, feed(), CALIBRATION).step_s
+            for profile in (seen, PROFILE)
+        )
+        assert unseen_s.expected == known_s.expected
+        # At least as wide as the level's own interval and as the unseen detectors'.
+        assert unseen_s.low <= min(known_s.low, unfitted.low_ratio * unseen_s.expected * (1 + 1e-9))
+        assert unseen_s.high >= max(known_s.high, unfitted.high_ratio * unseen_s.expected * (1 - 1e-9))
+        assert "was seen" in time_evidence(PROFILE, device, CALIBRATION).detail
+        assert "was seen" not in time_evidence(seen, device, CALIBRATION).detail
 
 
 def test_validation_on_one_gpu_takes_as_long_on_eight():

@@ -98,6 +98,18 @@ class LevelWidth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: str
 
 
+class UnfittedWidth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far truth may lie from the estimate where the model's library was in no fit; never narrower than the level.
+
+    Ratios are low / expected and high / expected.
+    """
+
+    low_ratio: float
+    high_ratio: float
+    source: str
+    residual: str
+
+
 class LaunchCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the Python process pays to keep a GPU busy."""
 
@@ -194,6 +206,7 @@ class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Passes over the model's state by an EMA update."""
     ema_kernels_per_tensor: Coefficient
     width: tuple[LevelWidth, ...]
+    unfitted_width: UnfittedWidth
     launch: LaunchCosts
     links: Links
     cpu: CpuRates

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from canitrain.core.dataset import Dataset
 from canitrain.core.evidence import EvidenceLevel
@@ -21,7 +22,7 @@ from canitrain.core.units import HOUR_S
 from canitrain.estimate.cpu_time import training_cores
 from canitrain.estimate.shapes import time_shape
 from canitrain.estimate.step_time import StepTime, step_time
-from canitrain.estimate.time_evidence import time_evidence
+from canitrain.estimate.time_evidence import is_fitted, time_evidence
 
 ONE_GPU_VALIDATION = frozenset({"yolov5", "ultralytics"})
 """Libraries whose training script validates in the first process only (source: their ``train.py``)."""
@@ -104,11 +105,22 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
 
 
 def _width(profile: ModelProfile, recipe: Recipe, device: GpuSpec | Cpu, calibration: TimeCalibration) -> LevelWidth:
-    """Channels-last runs scatter too much for a narrow interval: grouped convolutions have no good kernels there."""
+    """The width of the evidence, and at least that of implementations which no fit had seen.
+
+    Channels-last runs scatter too much for a narrow interval: grouped convolutions have no good kernels there.
+    """
     level = time_evidence(profile, device, calibration).level
     if recipe.channels_last:
         level = EvidenceLevel.DATASHEET
-    return next(row for row in calibration.width if row.level is level)
+    width = next(row for row in calibration.width if row.level is level)
+    if is_fitted(profile, calibration):
+        return width
+    unfitted = calibration.unfitted_width
+    return replace(
+        width,
+        low_ratio=min(width.low_ratio, unfitted.low_ratio),
+        high_ratio=max(width.high_ratio, unfitted.high_ratio),
+    )
 
 
 def _with_feed(

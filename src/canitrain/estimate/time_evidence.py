@@ -9,17 +9,23 @@ from canitrain.core.profile import ModelProfile
 from canitrain.core.time_calibration import TimeCalibration
 
 
+def is_fitted(profile: ModelProfile, calibration: TimeCalibration) -> bool:
+    """Whether timed runs of the model's library were in the fit."""
+    return profile.implementation.library in calibration.fitted_libraries
+
+
 def time_evidence(profile: ModelProfile, device: GpuSpec | Cpu, calibration: TimeCalibration) -> Evidence:
     """Calibrated where the card and the implementation were in the fit, else a relative, else the datasheet."""
+    fitted = is_fitted(profile, calibration)
+    unseen = "" if fitted else f"; no run of {profile.implementation.library} was seen: interval widened"
     if isinstance(device, Cpu):
-        return Evidence(level=EvidenceLevel.DATASHEET, detail=calibration.cpu_fit)
+        return Evidence(level=EvidenceLevel.DATASHEET, detail=calibration.cpu_fit + unseen)
     if device.generation not in calibration.fitted_generations:
-        detail = f"datasheet of {device.name}, efficiency of other architectures"
+        detail = f"datasheet of {device.name}, efficiency of other architectures{unseen}"
         return Evidence(level=EvidenceLevel.DATASHEET, detail=detail)
     if device.name not in calibration.fitted_cards:
-        detail = f"{device.generation.value} efficiency on the datasheet of {device.name}; {calibration.fit}"
+        detail = f"{device.generation.value} efficiency on the datasheet of {device.name}; {calibration.fit}{unseen}"
         return Evidence(level=EvidenceLevel.GENERATION, detail=detail)
-    if profile.implementation.library not in calibration.fitted_libraries:
-        detail = f"{device.name} with other libraries than {profile.implementation.library}; {calibration.fit}"
-        return Evidence(level=EvidenceLevel.GENERATION, detail=detail)
+    if not fitted:
+        return Evidence(level=EvidenceLevel.GENERATION, detail=f"{device.name}; {calibration.fit}{unseen}")
     return Evidence(level=EvidenceLevel.CALIBRATED, detail=f"{device.name}; {calibration.fit}")
