@@ -10,7 +10,7 @@ from canitrain.core.report import Bottleneck, CardOption, Report, Resource, Stat
 from canitrain.render import render
 from canitrain.render.batch_table import fit_word
 from canitrain.render.formats import Format
-from canitrain.render.headline import answer, cards_line
+from canitrain.render.headline import answer, cards_line, recommendation_line, run_line
 
 
 def with_budget(report: Report, budget_gib: float) -> Report:
@@ -94,3 +94,11 @@ def test_equally_fast_cards_say_what_they_all_wait_for() -> None:
 )
 def test_cards_that_differ_need_no_explanation(cards: tuple[CardOption, ...]) -> None:
     assert cards_line(cards) is None
+
+
+def test_fewer_workers_are_recommended_beside_the_batch_and_the_run_keeps_its_own() -> None:
+    fewer = replace(REPORT, recommendation=replace(REPORT.recommendation, workers=1))
+
+    assert recommendation_line(REPORT).endswith("GPU memory")
+    assert "--workers 1 to fit into /dev/shm" in recommendation_line(fewer)
+    assert "4 loader workers" in run_line(fewer)

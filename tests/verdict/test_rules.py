@@ -78,6 +78,25 @@ def test_shm_is_never_more_than_tight(need_gib: float, free_gib: float | None, s
     assert status_of(Resource.SHM, shm=shm, shm_budget_bytes=budget_bytes) is status
 
 
+@pytest.mark.parametrize("os", ["Linux", "unknown"])
+def test_an_unknown_shm_is_never_better_than_a_small_one(os: str) -> None:
+    hardware = replace(HARDWARE, software=replace(HARDWARE.software, os=os))
+    small, unknown = (
+        verdict_of(judge(question(hardware=hardware), run(shm=gib(1, 1, 1), shm_budget_bytes=budget_bytes)))
+        for budget_bytes in (0.0, None)
+    )
+
+    assert unknown.status is small.status is Status.TIGHT
+
+
+@pytest.mark.parametrize("os", ["Windows 11", "Darwin 23.1"])
+def test_systems_without_shm_need_none(os: str) -> None:
+    hardware = replace(HARDWARE, software=replace(HARDWARE.software, os=os))
+    reasons = judge(question(hardware=hardware), run(shm=gib(1, 1, 1), shm_budget_bytes=None))
+
+    assert Resource.SHM not in [reason.resource for reason in reasons]
+
+
 @pytest.mark.parametrize(("free_gib", "status"), [(1.0, Status.GO), (0.9, Status.NO_GO), (None, Status.UNKNOWN)])
 def test_disk(free_gib: float | None, status: Status) -> None:
     budget_bytes = None if free_gib is None else free_gib * GIB

@@ -96,7 +96,7 @@ def run_line(report: Report) -> str:
         f"{_counted(recipe.epochs, 'epoch')} of {_counted(report.dataset.images, 'image')}",
         f"at {image_size(recipe.image_size)}",
         OPTIMIZER[recipe.optimizer],
-        _counted(chosen.workers, "loader worker"),
+        _counted(recipe.workers, "loader worker"),
         CACHE[recipe.cache],
     ]
     return ", ".join(parts)
@@ -109,7 +109,9 @@ def recommendation_line(report: Report) -> str:
         return f"no batch is recommended: {chosen.batch_reason}"
     steps = chosen.accumulation_steps
     accumulated = f" with {steps} accumulation steps" if steps > 1 else ""
-    return f"batch {chosen.batch_size}{accumulated} is recommended: {chosen.batch_reason}"
+    fewer = chosen.workers != report.recipe.workers
+    workers = f", and --workers {chosen.workers} to fit into /dev/shm" if fewer else ""
+    return f"batch {chosen.batch_size}{accumulated} is recommended: {chosen.batch_reason}{workers}"
 
 
 def scaling_line(scaling: Scaling) -> str:

@@ -42,7 +42,8 @@ class Change(Struct, frozen=True, kw_only=True):
 
 def advise(question: Question, plan: Plan, estimate: Estimator) -> tuple[Advice, ...]:
     """The changes that help most: first those that better the verdict, then by time or memory, whichever is short."""
-    found = [advice for change in changes(question) if (advice := _try(change, plan, estimate)) is not None]
+    tried = {change.option: change for change in (*changes(question), *_fitting_workers(question, plan))}
+    found = [advice for change in tried.values() if (advice := _try(change, plan, estimate)) is not None]
     smaller = _smaller_batch(question, plan, estimate)
     if smaller is not None:
         found.append(smaller)
@@ -106,6 +107,13 @@ def _workers(question: Question) -> Iterator[Change]:
     if recipe.workers > 1:
         fewer = recipe.workers // 2
         yield _change(question, f"--workers {fewer}", workers=fewer)
+
+
+def _fitting_workers(question: Question, plan: Plan) -> Iterator[Change]:
+    """As many workers as ``/dev/shm`` has room for."""
+    fitting = plan.recommendation.workers
+    if fitting != question.recipe.workers:
+        yield _change(question, f"--workers {fitting}", workers=fitting)
 
 
 def _cores(question: Question) -> Iterator[Change]:

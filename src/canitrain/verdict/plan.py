@@ -16,6 +16,7 @@ from canitrain.verdict.batches import (
     recipe_limit,
 )
 from canitrain.verdict.rules import batch_status, gpu_memory_rule, judge, verdict_of
+from canitrain.verdict.workers import fitting_workers
 
 ROWS_BEYOND = 1
 """Batch sizes shown beyond the first that does not fit."""
@@ -66,7 +67,7 @@ def make_plan(question: Question, estimate: Estimator) -> Plan:
             batch_size=None if chosen is None else chosen.batch_size,
             precision=recipe.precision,
             accumulation_steps=1 if chosen is None else accumulation_steps(question, chosen.batch_size),
-            workers=recipe.workers,
+            workers=fitting_workers(question, run if chosen is None else chosen.run, estimate),
             image_size=recipe.image_size,
             batch_reason=choice.reason,
         ),

@@ -17,6 +17,8 @@ from canitrain.verdict.unified_memory import unified_memory_rule
 EXIT_CODES = {Status.GO: 0, Status.TIGHT: 0, Status.NO_GO: 1, Status.UNKNOWN: 3}
 """DESIGN section 4; what ``--fail-on`` starts from."""
 _CPU_BUILDS = ("cpu",)
+_WITHOUT_SHM = ("windows", "darwin")
+"""Systems without ``/dev/shm``, by ``platform.system()``; on one that is unknown it may be there and small."""
 
 
 def gpu_memory_rule(question: Question, run: RunEstimate) -> Reason | None:
@@ -52,7 +54,7 @@ def shm_rule(question: Question, run: RunEstimate) -> Reason | None:
     if host.shm_bytes.high <= 0:
         return None
     if host.shm_budget_bytes is None:
-        if "linux" not in question.hardware.software.os.lower():
+        if question.hardware.software.os.lower().startswith(_WITHOUT_SHM):
             return None
         message = "the size of /dev/shm could not be read: loader workers need it, --workers 0 does without"
         return Reason(resource=Resource.SHM, status=Status.TIGHT, message=message)
