@@ -62,7 +62,8 @@ def test_report_has_the_keys_that_scripts_lean_on(terminal: Terminal) -> None:
         assert set(report[section]) >= keys, section
     assert set(report["memory"]["gpu"]) >= GPU_KEYS
     assert set(report["memory"]["gpu"]["device_bytes"]) == {"low", "expected", "high"}
-    assert set(report["batches"][0]) == {"batch_size", "status", "device_bytes", "step_s", "images_per_s"}
+    batch_keys = {"batch_size", "status", "device_bytes", "step_s", "images_per_s", "required_bytes"}
+    assert set(report["batches"][0]) == batch_keys
 
 
 @pytest.mark.parametrize("host", ALL_HOSTS)

@@ -33,9 +33,9 @@ ALIKE_RATIO = 1.1
 """Slowest / fastest run up to which cards count as equally fast; a judgement of ours."""
 _CANNOT = {
     Resource.GPU_MEMORY: "does not fit",
-    Resource.RAM: "does not fit",
+    Resource.RAM: "lacks RAM to train",
     Resource.SHM: "does not fit",
-    Resource.DISK: "does not fit",
+    Resource.DISK: "lacks disk space to train",
     Resource.TIME: "takes too long",
     Resource.SOFTWARE: "cannot train",
     Resource.HARDWARE: "cannot train",
