@@ -47,7 +47,7 @@ def test_a_name_like_nothing_points_to_the_list() -> None:
     with pytest.raises(InputError) as caught:
         load_model("zzz")
 
-    assert caught.value.hint == "see all of them: canitrain models"
+    assert caught.value.hint.startswith("see all of them: canitrain models; any other: canitrain trace timm:NAME")
 
 
 def test_resolving_a_name_decodes_that_profile_alone(catalog_of_one: Path) -> None:

@@ -190,7 +190,7 @@ def test_bounds_decide_the_exit_code(replay):
 
 
 def test_bounds_are_missed_where_nothing_could_be_compared(replay):
-    assert replay([], "--max-median", "8%")[0] == 1
+    assert replay([row(gpu="cpu")], "--max-median", "8%")[0] == 1
 
 
 @pytest.mark.parametrize("text", ["lots", "-1", "8", "101%", "nan"])
@@ -239,3 +239,9 @@ def test_a_run_at_a_size_that_was_not_traced_is_listed_as_skipped(replay):
     lines = [row(model="vit_base_patch16_224", image_size=size) for size in ("384", "224", "")]
     document = json.loads(replay(lines, "--json", "--skip-unknown")[1])
     assert len(document["rows"]) == 2
+
+
+def test_a_file_without_a_run_is_refused(replay):
+    code, out, err = replay([])
+    assert (code, out) == (2, "")
+    assert "holds no measured run" in err

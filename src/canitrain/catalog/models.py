@@ -18,6 +18,7 @@ from canitrain.core.profile import Defaults, Implementation, ModelProfile, Preci
 _OURS_HINT = "install canitrain again; if that does not help, report it"
 _USERS_HINT = "write it with: canitrain trace SPEC --output PROFILE.json"
 _SUGGESTIONS = 3
+_OTHERS = "any other: canitrain trace timm:NAME --output NAME.json (or torchvision:, yolov5:, effdet:)"
 
 
 class _Header(Struct, frozen=True, kw_only=True):
@@ -174,7 +175,8 @@ def _suggestion(wanted: str) -> str:
     by_plain = {_plain(name): name for header in headers for name in (*header.aliases, header.name)}
     near = difflib.get_close_matches(wanted, by_plain, n=_SUGGESTIONS, cutoff=0.5)
     listed = " or ".join(by_plain[name] for name in near)
-    return f"did you mean {listed}? all of them: canitrain models" if near else "see all of them: canitrain models"
+    start = f"did you mean {listed}? all of them" if near else "see all of them"
+    return f"{start}: canitrain models; {_OTHERS}"
 
 
 def _plain(name: str) -> str:

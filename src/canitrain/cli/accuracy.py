@@ -10,7 +10,7 @@ import typer
 
 from canitrain.accuracy import recipe_of, replay
 from canitrain.cli.exit_codes import ExitCode
-from canitrain.cli.output import answer, check_writable, tell
+from canitrain.cli.output import answer, check_writable, file_to_write, tell
 from canitrain.core.accuracy import Accuracy, Grouping, Run, Skipped
 from canitrain.core.errors import InputError
 
@@ -29,9 +29,12 @@ def accuracy_command(
     ],
     dataset: Annotated[str, typer.Option("--dataset", help="Whose images they trained on.")] = "coco",
     as_json: Annotated[bool, typer.Option("--json", help="Rows and groups as JSON.")] = False,
-    markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write the tables there.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", parser=file_to_write, help="Write the tables there.")
+    ] = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE.svg", help="Draw predicted against measured there.")
+        Path | None,
+        typer.Option("--plot", metavar="FILE.svg", parser=file_to_write, help="Draw predicted against measured there."),
     ] = None,
     note: Annotated[str | None, typer.Option("--note", help="What the Markdown should say about the runs.")] = None,
     max_median: Annotated[
@@ -85,7 +88,10 @@ def _replay(path: Path, dataset: str, *, skip_unknown: bool) -> Accuracy:
     # A profile takes milliseconds to decode, and a file names each many times.
     load_model, find_card = functools.cache(catalog.load_model), functools.cache(catalog.find_card)
     runs, skipped = [], []
-    for measurement in load_measurements(path):
+    measurements = load_measurements(path)
+    if not measurements:
+        raise InputError(f"{path} holds no measured run", hint="write one a line below the header")
+    for measurement in measurements:
         if measurement.gpu.lower() == CPU:
             skipped.append(Skipped(row=measurement.row, reason="ran on a CPU, and the file does not say which"))
             continue

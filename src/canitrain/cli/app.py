@@ -123,10 +123,24 @@ def _click_exception() -> type[Exception]:
 def _usage_error(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else PROGRAM
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    message = _in_our_words(error) or (error.format_message() if hasattr(error, "format_message") else str(error))
     one_line = " ".join(message.split()).rstrip(".")
     tell(f"error: {one_line[:1].lower()}{one_line[1:]}\nhint: see `{command} --help`")
     return ExitCode.BAD_INPUT
+
+
+def _in_our_words(error: Exception) -> str | None:
+    """A value that an option does not take, without click's names of types; ``None`` for any other error."""
+    parameter = getattr(error, "param", None)
+    if type(error).__name__ != "BadParameter" or parameter is None:
+        return None
+    said = str(getattr(error, "message", error))
+    name = max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.name.upper()
+    least, most = getattr(parameter.type, "min", None), getattr(parameter.type, "max", None)
+    if least is None and most is None:
+        return f"{name}: {said}"
+    bounds = f"from {least} on" if most is None else f"from {least} to {most:,}"
+    return f"{name} needs a whole number {bounds}, not {said.partition(' is not ')[0]}"
 
 
 def _left(left: SystemExit) -> int:

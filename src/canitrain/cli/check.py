@@ -12,6 +12,7 @@ from canitrain.cli.output import answer, check_writable, tell, terminal_columns,
 from canitrain.cli.recipe import PrecisionChoice, RecipeOptions, decide_recipe
 from canitrain.cli.verdict_code import exit_code
 from canitrain.core.accuracy import Measurement
+from canitrain.core.errors import InputError
 from canitrain.core.hardware import THIS_MACHINE, Hardware
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Strategy
@@ -33,7 +34,7 @@ def check_command(
     model: options.Model,
     images: options.Images = None,
     data: options.Data = None,
-    dataset: options.DatasetName = "coco",
+    dataset: options.DatasetName = None,
     image_bytes: options.ImageBytes = None,
     boxes_per_image: options.BoxesPerImage = None,
     hardware: options.HardwareFile = None,
@@ -57,7 +58,7 @@ def check_command(
     channels_last: options.ChannelsLast = False,
     max_time: options.MaxTime = None,
     price_per_hour: options.Price = None,
-    output_format: options.OutputFormat = Format.TEXT,
+    output_format: options.OutputFormat = None,
     as_json: options.AsJson = False,
     output: options.OutputFile = None,
     explain: options.Explain = False,
@@ -66,6 +67,7 @@ def check_command(
     exit_zero: options.ExitZero = False,
 ) -> int:
     """Will this training run fit, how long will it take, with which batch size, and what stops it?"""
+    wanted = _format(output_format, as_json=as_json)
     if output is not None:
         check_writable(output)
     images_asked = DatasetOptions(
@@ -95,7 +97,6 @@ def check_command(
     machine = find_machine(machine_asked, data or Path.cwd())
     report = _check(machine, profile, images_asked, recipe_asked)
 
-    wanted = Format.JSON if as_json else output_format
     if output is not None:
         write_file(output, render(report, wanted, explain=explain))
         if not quiet:
@@ -103,6 +104,17 @@ def check_command(
     elif not quiet:
         answer(render(report, wanted, columns=terminal_columns(), color=wants_color(), explain=explain))
     return exit_code(report.verdict.status, fail_on, exit_zero=exit_zero)
+
+
+def _format(asked: Format | None, *, as_json: bool) -> Format:
+    """What ``--format`` and ``--json`` ask for together.
+
+    Raises:
+        InputError: they ask for two different ones.
+    """
+    if as_json and asked not in (None, Format.JSON):
+        raise InputError(f"--json and --format {asked.value} were both given", hint="give one of them")
+    return Format.JSON if as_json else asked or Format.TEXT
 
 
 def _load_model(name: str) -> ModelProfile:

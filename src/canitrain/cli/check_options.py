@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from canitrain.cli.output import file_to_write
 from canitrain.cli.recipe import PrecisionChoice
 from canitrain.core.hardware import StorageKind
 from canitrain.core.limits import LARGEST_COUNT, MOST_CORES, MOST_WORKERS
@@ -65,11 +66,10 @@ Data = Annotated[
                  rich_help_panel=_WHAT),
 ]  # fmt: skip
 DatasetName = Annotated[
-    str,
-    typer.Option(
-        "--dataset", metavar="NAME", help="Whose images they are like: coco, voc, imagenet.", rich_help_panel=_WHAT
-    ),
-]
+    str | None,
+    typer.Option("--dataset", metavar="NAME", help="Whose images they are like: coco unless given, voc, imagenet.",
+                 rich_help_panel=_WHAT),
+]  # fmt: skip
 ImageBytes = Annotated[
     str | None,
     typer.Option("--image-bytes", metavar="SIZE", help="Mean size of an image file, 150KB.", rich_help_panel=_WHAT),
@@ -186,14 +186,16 @@ Price = Annotated[
 ]  # fmt: skip
 
 OutputFormat = Annotated[
-    Format,
-    typer.Option("--format", "-f", help="github: annotations and a job summary.", rich_help_panel=_ANSWER),
-]
+    Format | None,
+    typer.Option("--format", "-f", help="text unless given; github: annotations and a job summary.",
+                 rich_help_panel=_ANSWER),
+]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="Short for --format json.", rich_help_panel=_ANSWER)]
 OutputFile = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write the report there.", rich_help_panel=_ANSWER),
-]
+    typer.Option("--output", "-o", metavar="FILE", parser=file_to_write, help="Write the report there.",
+                 rich_help_panel=_ANSWER),
+]  # fmt: skip
 Explain = Annotated[
     bool,
     typer.Option("--explain", help="Add what holds the memory, stage by stage.", rich_help_panel=_ANSWER),

@@ -11,11 +11,14 @@ from canitrain.core.dataset import Dataset
 from canitrain.core.errors import InputError
 from canitrain.core.units import parse_bytes
 
+DEFAULT_DATASET = "coco"
+
 
 class DatasetOptions(Struct, frozen=True, kw_only=True):
     """What was typed."""
 
-    name: str = "coco"
+    name: str | None = None
+    """Of a known dataset; ``DEFAULT_DATASET`` where none was typed."""
     images: int | None = None
     data: Path | None = None
     image_bytes: str | None = None
@@ -25,10 +28,15 @@ class DatasetOptions(Struct, frozen=True, kw_only=True):
         """Check what can be checked before any work.
 
         Raises:
-            InputError: both ``--images`` and ``--data``, neither, a folder that is none, or a size that is none.
+            InputError: ``--data`` with ``--images`` or ``--dataset``, no images at all, a folder that is none, or a size
+                that is none.
         """
         if self.images is not None and self.data is not None:
             raise InputError("--images and --data were both given", hint="give one: a count, or a folder to scan")
+        if self.name is not None and self.data is not None:
+            raise InputError(
+                "--dataset and --data were both given", hint="leave --dataset out: the images of --data are scanned"
+            )
         if self.images is None and self.data is None:
             raise InputError("how many images?", hint="give --images 20000, or --data and the folder of the images")
         if self.data is not None and not self.data.is_dir():
@@ -61,7 +69,7 @@ def _like(options: DatasetOptions) -> Dataset:
     """``--images N`` images like those of the named dataset, with validation images in the same proportion."""
     from canitrain.catalog import load_dataset  # noqa: PLC0415
 
-    known = load_dataset(options.name)
+    known = load_dataset(options.name or DEFAULT_DATASET)
     assert options.images is not None
     share = options.images / known.images
     return replace(

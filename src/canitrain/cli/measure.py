@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from canitrain.cli.output import answer, check_writable, tell
+from canitrain.cli.output import answer, check_writable, file_to_write, tell
 from canitrain.core.profile import Precision
 from canitrain.core.recipe import Optimizer
 
@@ -28,7 +28,10 @@ def measure_command(
     optimizer: Annotated[Optimizer | None, typer.Option("--optimizer", help="The model's own by default.")] = None,
     channels_last: Annotated[bool, typer.Option("--channels-last", help="Use the NHWC memory layout.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Append the CSV lines to this file too.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=file_to_write, help="Append the CSV lines to this file too."
+        ),
     ] = None,
 ) -> int:
     """Train a few steps for real, tell time and memory, and remember them for `check` on this machine."""

@@ -68,6 +68,17 @@ def end_stdout() -> None:
     _print("")
 
 
+def file_to_write(text: str) -> Path:
+    """The path of an option that names a file.
+
+    Raises:
+        InputError: it ends like a folder, which ``Path`` would forget.
+    """
+    if text.endswith(("/", os.sep)):
+        raise InputError(f"cannot write {text}: that is a folder", hint="name a file, like report.json")
+    return Path(text)
+
+
 def check_writable(path: Path) -> None:
     """Refuse an ``--output`` that could not be written, before any work.
 

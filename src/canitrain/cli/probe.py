@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from canitrain.cli.output import answer, check_writable, terminal_columns
+from canitrain.cli.output import answer, check_writable, file_to_write, terminal_columns
 
 EXAMPLES = (
     "canitrain probe",
@@ -20,7 +20,10 @@ def probe_command(
     *,
     data: Annotated[Path, typer.Option("--data", help="The data directory, whose storage is looked at.")] = Path(),
     json: Annotated[bool, typer.Option("--json", help="Print the hardware as JSON (canitrain.hardware/1).")] = False,
-    save: Annotated[Path | None, typer.Option("--save", help="Write a file for check --hardware.")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="HOST.json", parser=file_to_write, help="Write a file for check --hardware."),
+    ] = None,
     bench: Annotated[bool, typer.Option("--bench", help="Measure decoding, storage and memory (up to 10 s).")] = False,
 ) -> int:
     """Show this machine: CPU, RAM, storage, GPUs, software, limits, and what could not be read."""

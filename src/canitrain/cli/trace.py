@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from canitrain.cli.output import check_writable, tell, write_file
+from canitrain.cli.output import check_writable, file_to_write, tell, write_file
 from canitrain.core.units import format_bytes
 
 EXAMPLES = (
@@ -25,7 +25,12 @@ def trace_command(
         typer.Argument(metavar="SPEC", help="LIBRARY:MODEL (torchvision, timm, yolov5, effdet) or FILE.py:FUNCTION."),
     ],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="PROFILE.json", help="Where to write the profile.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="PROFILE.json", parser=file_to_write, help="Where to write the profile."
+        ),
+    ],
     image_size: Annotated[
         int | None,
         typer.Option(

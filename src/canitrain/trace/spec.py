@@ -137,7 +137,7 @@ def _need(package: str, install: str) -> None:
         importlib.import_module(package)
     except ImportError as error:
         raise MissingDependencyError(
-            f"{package} does not import: {error}", hint=f"{install}, then trace again"
+            f"{package} does not import: {error}", hint=f"{install}, then run this again"
         ) from error
 
 
