@@ -1,0 +1,42 @@
+"""What the step of a real model waits for on machines where a person would know."""
+
+from __future__ import annotations
+
+import pytest
+from host_cases import coco, machine
+from msgspec.structs import replace
+
+from canitrain import catalog
+from canitrain.cli.recipe import RecipeOptions, decide_recipe
+from canitrain.core.hardware import StorageKind
+from canitrain.core.profile import Precision
+from canitrain.core.report import Bottleneck
+from canitrain.estimate.feed import feed
+from canitrain.estimate.run_time import run_time
+
+GIB = 2**30
+
+
+def timed(hardware, *, workers, gpu="Tesla T4", batch_size=16):
+    profile, costs = catalog.load_model("yolov5s"), catalog.load_calibration()
+    recipe = replace(decide_recipe(RecipeOptions(), profile, hardware), precision=Precision.AMP, workers=workers)
+    fed = feed(profile, recipe, coco(), hardware, costs.host)
+    return run_time(profile, recipe, coco(), batch_size, catalog.find_card(gpu), hardware, fed, costs.time)
+
+
+@pytest.mark.parametrize(
+    # COCO's 19.3 GB fit into 64 GiB of RAM, where decoding is left, but not into 8.
+    ("ram_gib", "expected"),
+    [(64, Bottleneck.DECODE), (8, Bottleneck.STORAGE)],
+)
+def test_two_cores_and_a_hard_disk_hold_a_detector_up(ram_gib, expected):
+    time = timed(machine(cores=2, ram_bytes=ram_gib * GIB, kind=StorageKind.HDD), workers=2)
+    assert time.bottleneck is expected
+    assert time.step_s.expected > 1.5 * time.parts.compute_s
+
+
+@pytest.mark.parametrize("gpu", ["Tesla T4", "GeForce RTX 3090", "A100-SXM4-80GB"])
+def test_sixteen_cores_and_nvme_leave_the_card_busy(gpu):
+    time = timed(machine(cores=16, kind=StorageKind.NVME), workers=16, gpu=gpu, batch_size=64)
+    assert time.bottleneck in {Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH}
+    assert time.step_s.expected == pytest.approx(time.parts.compute_s)
