@@ -15,6 +15,7 @@ from canitrain.core.report import EvidenceSummary, ModelSummary, Reason, Recomme
 from canitrain.core.target import CpuTarget, NoTarget
 from canitrain.core.traced_size import refuse_untraced_size
 from canitrain.core.version import VERSION
+from canitrain.estimate.fullest import mark_fullest
 from canitrain.estimate.measured_here import Correction, corrected, corrected_evidence, find_correction, is_of
 from canitrain.estimate.whole_run import evidence, loader_warnings, scaling, stages, whole_run
 from canitrain.verdict.advice import advise
@@ -82,7 +83,9 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
         batches=plan.rows,
         advice=advise(question, plan, estimate),
         cards=suitable_cards(question, cards, estimate),
-        explain=stages(question, plan.run, calibration),
+        explain=mark_fullest(
+            stages(question, plan.run, calibration), question, plan.run.batch_size, calibration.memory
+        ),
         scaling=scaling(question, plan.run.batch_size, calibration),
         warnings=(*warnings_of(question, plan), *loader_warnings(question, calibration)),
     )

@@ -6,6 +6,7 @@ import pytest
 from made_up import GIB, HARDWARE, MEMORY, REPORT, known, with_status
 from msgspec.structs import replace
 
+from canitrain.core.profile import Phase
 from canitrain.core.report import Bottleneck, CardOption, Report, Resource, Status
 from canitrain.render import render
 from canitrain.render.batch_table import fit_word
@@ -102,3 +103,14 @@ def test_fewer_workers_are_recommended_beside_the_batch_and_the_run_keeps_its_ow
     assert recommendation_line(REPORT).endswith("GPU memory")
     assert "--workers 1 to fit into /dev/shm" in recommendation_line(fewer)
     assert "4 loader workers" in run_line(fewer)
+
+
+def test_the_moment_that_decides_is_marked_among_the_bars() -> None:
+    first, second = REPORT.explain
+    report = replace(REPORT, explain=(replace(first, fullest=Phase.BACKWARD), second))
+    lines = render(report, Format.TEXT, explain=True).splitlines()
+
+    assert [line.split()[:2] for line in lines if line.endswith("] <")] == [["backward", first.stage]]
+    assert any(line.startswith(" < decides: ") and "1.6 GiB" in line for line in lines)
+    assert f"backward {first.stage} (decides, with its workspace)" in render(report, Format.HTML)
+    assert " < decides" not in render(REPORT, Format.TEXT, explain=True)

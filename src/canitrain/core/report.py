@@ -11,7 +11,7 @@ from canitrain.core.dataset import Dataset
 from canitrain.core.evidence import Evidence
 from canitrain.core.hardware import Hardware
 from canitrain.core.interval import Interval
-from canitrain.core.profile import ImageSize, Implementation, Precision
+from canitrain.core.profile import ImageSize, Implementation, Phase, Precision
 from canitrain.core.recipe import Recipe
 
 
@@ -249,6 +249,8 @@ class StageMemory(Struct, frozen=True, kw_only=True):
     forward_peak_bytes: float | None
     backward_peak_bytes: float | None
     step_s: float
+    fullest: Phase | None = None
+    """The half of the step in which this stage, with gradients and workspace, decides the device memory."""
 
 
 class EvidenceSummary(Struct, frozen=True, kw_only=True):

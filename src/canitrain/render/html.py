@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from canitrain.core.report import Report, Status
+from canitrain.core.profile import Phase
+from canitrain.core.report import Report, StageMemory, Status
 from canitrain.core.units import format_bytes
 from canitrain.render import headline
 from canitrain.render.figures import percent
@@ -103,8 +104,12 @@ def _warnings(report: Report) -> str:
 
 def _timeline(report: Report) -> str:
     """Live bytes at the fullest moment of each stage, forward and backward, as bars."""
-    moments = [(f"forward {row.stage}", row.forward_peak_bytes) for row in report.explain]
-    moments += [(f"backward {row.stage}", row.backward_peak_bytes) for row in reversed(report.explain)]
+
+    def named(row: StageMemory, phase: Phase) -> str:
+        return f"{phase.value} {row.stage}{' (decides, with its workspace)' if row.fullest is phase else ''}"
+
+    moments = [(named(row, Phase.FORWARD), row.forward_peak_bytes) for row in report.explain]
+    moments += [(named(row, Phase.BACKWARD), row.backward_peak_bytes) for row in reversed(report.explain)]
     known = [(name, peak_bytes) for name, peak_bytes in moments if peak_bytes is not None]
     if not known:
         return ""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from canitrain.core.report import Report
 from canitrain.core.units import format_bytes
 from canitrain.render.figures import bar, parts_that_add_up
-from canitrain.render.lines import Line, Span, Tone
+from canitrain.render.lines import Line, Span, Tone, labelled
 
+MARK = " <"
+"""Behind the bar of the moment that decides."""
 PHASE_COLUMNS, STAGE_COLUMNS, BYTES_COLUMNS = 9, 32, 10
 
 
@@ -26,8 +28,24 @@ def timeline_lines(report: Report, width: int) -> list[Line]:
     if known:
         highest_bytes = max(peak_bytes for _, peak_bytes in known)
         lines += [(), (Span("Live memory by stage of the step, first to last", Tone.STRONG),)]
-        lines += [_bar_line(name, peak_bytes, highest_bytes, width) for name, peak_bytes in known]
+        marked = _fullest_moment(report)
+        for name, peak_bytes in known:
+            line = _bar_line(name, peak_bytes, highest_bytes, width)
+            lines.append((*line, Span(MARK, Tone.CAUTION)) if name == marked else line)
+        if marked is not None:
+            lines += labelled(MARK, _decides(report), columns=width, indent=len(MARK) + 1, tone=Tone.CAUTION)
     return lines
+
+
+def _fullest_moment(report: Report) -> str | None:
+    return next((_moment(row.fullest.value, row.stage) for row in report.explain if row.fullest is not None), None)
+
+
+def _decides(report: Report) -> str:
+    """Why the marked moment and not the longest bar: what the bars leave out."""
+    gpu = None if report.memory is None else report.memory.gpu
+    workspace = "" if gpu is None else f" of {format_bytes(gpu.parts.get('workspace', 0.0))}"
+    return f"decides: the fullest moment with gradients and workspace{workspace}, which the bars leave out"
 
 
 def _moment(phase: str, stage: str) -> str:
@@ -38,7 +56,7 @@ def _moment(phase: str, stage: str) -> str:
 
 
 def _bar_line(name: str, size_bytes: float, most_bytes: float, width: int) -> Line:
-    cells = width - STAGE_COLUMNS - BYTES_COLUMNS - len("[] ") - 1
+    cells = width - STAGE_COLUMNS - BYTES_COLUMNS - len("[] ") - 1 - len(MARK)
     tone = Tone.CAUTION if size_bytes >= most_bytes else Tone.PLAIN
     return (
         Span(name.ljust(STAGE_COLUMNS), Tone.QUIET),
