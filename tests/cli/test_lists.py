@@ -54,7 +54,7 @@ def test_details_of_one_model_name_the_implementation_and_its_defaults(capsys: p
     [
         (">=16GB", 16, 1000),
         (">= 16", 16, 1000),
-        ("16gb", 16, 1000),
+        ("16gb", 16, 16),
         ("=24GiB", 24, 24),
         ("==24", 24, 24),
         ("<8GB", 0, 7.9),
@@ -118,7 +118,7 @@ def test_json_of_models_is_a_list_without_traces(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(
     ("arguments", "nearest"),
-    [(["gpus", "rtx 3061"], "GeForce RTX 3060"), (["models", "yolov5q"], "yolov5"), (["gpus", "rtx 6000"], "Ada")],
+    [(["gpus", "rtx 3061"], "GeForce RTX 3060"), (["models", "yolov5q"], "yolov5")],
 )
 def test_an_unknown_name_is_one_error_one_hint_and_exit_two(
     capsys: pytest.CaptureFixture[str], arguments: list[str], nearest: str
@@ -148,3 +148,15 @@ def _text(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
     parsed: list[dict[str, Any]] = json.loads(_text(capsys, *arguments))
     return parsed
+
+
+def test_a_part_of_many_names_lists_the_cards_that_have_it(capsys: pytest.CaptureFixture[str]) -> None:
+    cards = _json(capsys, "gpus", "RTX", "--memory", ">=24GB", "--json")
+
+    assert {"GeForce RTX 3090", "GeForce RTX 4090"} <= {card["name"] for card in cards}
+    assert all("RTX" in card["name"] for card in cards)
+    assert min(card["memory_bytes"] for card in cards) >= 23.5 * 2**30
+
+
+def test_a_name_needs_no_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _text(capsys, "gpus", "RTX", "3060") == _text(capsys, "gpus", "RTX 3060")

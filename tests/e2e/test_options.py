@@ -223,3 +223,31 @@ def test_a_described_card_of_today_needs_no_word_on_builds(terminal: Terminal, g
 
     assert "build" not in warnings
     assert "torch-backend" not in warnings
+
+
+@pytest.mark.parametrize(
+    ("gpu", "sentence"),
+    [
+        ("Arc A770", "'Arc A770' was taken as Arc A770 8GB; there is also Arc A770 16GB: name the one"),
+        ("8x A100", "'A100' was taken as A100-SXM4-40GB; there is also A100-SXM4-80GB: name the one"),
+        ("Arc A770 16GB", None),
+        ("RTX 4090", None),
+    ],
+)
+def test_a_name_that_leaves_the_memory_open_says_which_card_was_taken(
+    terminal: Terminal, gpu: str, sentence: str | None
+) -> None:
+    warnings = report(terminal, "--gpu", gpu, model="yolov5s")["warnings"]
+
+    assert [each for each in warnings if "was taken as" in each] == ([] if sentence is None else [sentence])
+
+
+def test_a_described_card_in_this_machine_says_what_was_not_described(terminal: Terminal) -> None:
+    def told(*options: str) -> list[str]:
+        finished = terminal("check", "--model", "yolov5s", "--images", "5000", "--gpu", "T4", "--json", *options)
+        return [each for each in json.loads(finished.out)["warnings"] if each.startswith("not described")]
+
+    rest = "not described, so taken from this machine: "
+    assert told() == [f"{rest}cores (--cpu-cores), RAM (--ram), disk (--storage), /dev/shm"]
+    assert told("--ram", "64GiB", "--storage", "nvme") == [f"{rest}cores (--cpu-cores), /dev/shm"]
+    assert told("--ram", "64GiB", "--storage", "nvme", "--cpu-cores", "8") == []

@@ -46,15 +46,68 @@ def find_card(text: str) -> GpuSpec:
     Raises:
         InputError: no card is called that, or several are; the hint names the nearest.
     """
-    ranked = _ranked(text) or _ranked(_BRACKETS.sub(" ", text))
-    if not ranked:
-        raise InputError(f"no GPU is called {text.strip()!r}", hint=_suggestion(text))
+    ranked = _found(text)
     best = min(cost for cost, _ in ranked)
     cards = sorted((card for cost, card in ranked if cost == best), key=lambda card: card.memory_bytes)
     if len({frozenset(parse_name(card.name).words) for card in cards}) > 1:
         named = ", ".join(card.name for card in cards[:_SUGGESTIONS])
         raise InputError(f"{text.strip()!r} could be several GPUs", hint=f"say which: {named}")
     return cards[0]
+
+
+def is_ambiguous(text: str) -> bool:
+    """Whether ``text`` is a part of the names of several cards, none of which it means more than another.
+
+    Raises:
+        InputError: no card is called that.
+    """
+    ranked = _found(text)
+    best = min(cost for cost, _ in ranked)
+    return len({frozenset(parse_name(card.name).words) for cost, card in ranked if cost == best}) > 1
+
+
+def find_cards(text: str) -> tuple[GpuSpec, ...]:
+    """Every card that ``text`` is a name, or a part of the name, of; in the order of the catalog.
+
+    Raises:
+        InputError: there is none; the hint names the nearest.
+    """
+    return tuple(card for _, card in _found(text))
+
+
+def assumed_sizes(text: str) -> tuple[str, ...]:
+    """Which card was taken for each name of ``text`` (``2x A100, T4``) that leaves its memory open, and the others.
+
+    Raises:
+        InputError: as ``describe_gpus``.
+    """
+    sentences = (_assumed_size(name.strip()) for _, name in parse_counts(text))
+    return tuple(dict.fromkeys(sentence for sentence in sentences if sentence is not None))
+
+
+def _assumed_size(text: str) -> str | None:
+    taken = find_card(text)
+    named = parse_name(taken.name)
+    if parse_name(text).memory_gib is not None or named.memory_gib is None:
+        return None
+    others = [
+        card.name
+        for card in find_cards(text)
+        if card.memory_bytes != taken.memory_bytes and parse_name(card.name).words == named.words
+    ]
+    return f"{text!r} was taken as {taken.name}; there is also {', '.join(others)}: name the one" if others else None
+
+
+def _found(text: str) -> list[tuple[float, GpuSpec]]:
+    """Every card that may be meant, with its distance; brackets are left out where nothing fits with them.
+
+    Raises:
+        InputError: there is none.
+    """
+    ranked = _ranked(text) or _ranked(_BRACKETS.sub(" ", text))
+    if not ranked:
+        raise InputError(f"no GPU is called {text.strip()!r}", hint=_suggestion(text))
+    return ranked
 
 
 def _ranked(text: str) -> list[tuple[float, GpuSpec]]:

@@ -135,7 +135,7 @@ def _in_our_words(error: Exception) -> str | None:
     if type(error).__name__ != "BadParameter" or parameter is None:
         return None
     said = str(getattr(error, "message", error))
-    name = max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.name.upper()
+    name = max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.name
     least, most = getattr(parameter.type, "min", None), getattr(parameter.type, "max", None)
     if least is None and most is None:
         return f"{name}: {said}"

@@ -28,8 +28,8 @@ class DatasetOptions(Struct, frozen=True, kw_only=True):
         """Check what can be checked before any work.
 
         Raises:
-            InputError: ``--data`` with ``--images`` or ``--dataset``, no images at all, a folder that is none, or a size
-                that is none.
+            InputError: ``--data`` with ``--images`` or ``--dataset``, no images at all, a folder that is none, or a
+                size that is none.
         """
         if self.images is not None and self.data is not None:
             raise InputError("--images and --data were both given", hint="give one: a count, or a folder to scan")

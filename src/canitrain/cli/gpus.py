@@ -54,28 +54,36 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 
 def gpus_command(
-    name: Annotated[str | None, typer.Argument(help="One card, as people write it: rtx3060, a100 80gb.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]", help="One card, as people write it (rtx3060, a100 80gb), or a part of names."),
+    ] = None,
     *,
-    memory: Annotated[str | None, typer.Option(help='Memory a card, like ">=16GB", "<12GB" or "=24GB".')] = None,
+    memory: Annotated[str | None, typer.Option(help='Memory a card, like ">=16GB", "<12GB" or 24GB.')] = None,
     vendor: Annotated[Vendor | None, typer.Option(help="Only this vendor's cards.")] = None,
     sort: Annotated[SortKey | None, typer.Option(help="Order; as in the catalog unless given.")] = None,
     json: Annotated[bool, typer.Option("--json", help="A list of cards as JSON, in bytes, hertz and FLOPs.")] = False,
 ) -> int:
     """List the GPU catalog, or tell all about one card."""
-    from canitrain.catalog.cards import find_card, load_cards  # noqa: PLC0415  # help must not read the catalog
+    # Help must not read the catalog.
+    from canitrain.catalog.cards import find_card, find_cards, is_ambiguous, load_cards  # noqa: PLC0415
 
     fits = _memory_filter(memory)
-    if name is not None and (memory is not None or vendor is not None):
+    name = " ".join(names) if names else None
+    one = name is not None and not is_ambiguous(name)
+    if one and (memory is not None or vendor is not None):
         raise InputError(
             "--memory and --vendor filter the list", hint=f"ask for one card alone: canitrain gpus {name!r}"
         )
-    if name is not None:
+    if name is not None and one:
         cards: tuple[GpuSpec, ...] = (find_card(name),)
     else:
         cards = tuple(
-            card for card in load_cards() if (vendor is None or card.vendor is vendor) and fits(card.memory_bytes)
+            card
+            for card in (load_cards() if name is None else find_cards(name))
+            if (vendor is None or card.vendor is vendor) and fits(card.memory_bytes)
         )
-    answer(_as_json(_sorted(cards, sort)) if json else _as_text(_sorted(cards, sort), detailed=name is not None))
+    answer(_as_json(_sorted(cards, sort)) if json else _as_text(_sorted(cards, sort), detailed=one))
     return 0
 
 
@@ -90,7 +98,7 @@ def _memory_filter(text: str | None) -> Callable[[float], bool]:
     match = re.fullmatch(r"\s*(>=|<=|==|=|>|<|)\s*(\d+(?:\.\d+)?)\s*(?:g|gb|gib)?\s*", text, re.IGNORECASE)
     if match is None or float(match[2]) <= 0:
         raise InputError(f"--memory {text!r} is no size of a card", hint='write it like --memory ">=16GB"')
-    bound, compare = float(match[2]) * GIB_BYTES, _OPERATORS[match[1] or ">="]
+    bound, compare = float(match[2]) * GIB_BYTES, _OPERATORS[match[1] or "="]
     return lambda size_bytes: compare(size_bytes, bound)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from canitrain.cli.one_pool import share_memory
+from canitrain.cli.one_pool import POOL_SOURCE, share_memory
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import DESCRIBED, Driver, Hardware, StorageKind
@@ -56,12 +57,32 @@ def _described(machine: Hardware, options: MachineOptions) -> Hardware:
             machine.ram, total_bytes=size_bytes, available_bytes=size_bytes, usable_bytes=size_bytes, bounds=()
         )
         machine = replace(machine, ram=ram)
-    if options.gpu is not None:
-        machine = share_memory(machine, ram_given=options.ram is not None)
     if options.storage is not None:
         kind = Known(value=options.storage, source=SOURCE)
         machine = replace(machine, storage=replace(machine.storage, kind=kind), bench=None)
+    if options.gpu is not None:
+        machine = share_memory(machine, ram_given=options.ram is not None)
+        machine = replace(
+            machine,
+            warnings=(*_assumptions(machine, options.gpu, of_this_machine=options.hardware is None), *machine.warnings),
+        )
     return machine
+
+
+def _assumptions(machine: Hardware, gpu: str, *, of_this_machine: bool) -> Iterator[str]:
+    """What a machine with described cards has without having been described so."""
+    from canitrain.catalog.cards import assumed_sizes  # noqa: PLC0415
+
+    yield from assumed_sizes(gpu)
+    facts = {
+        "cores (--cpu-cores)": machine.cpu.usable_cores,
+        "RAM (--ram)": machine.ram.usable_bytes,
+        "disk (--storage)": machine.storage.kind,
+    }
+    described = (SOURCE, POOL_SOURCE)
+    left = [name for name, fact in facts.items() if isinstance(fact, Unknown) or fact.source not in described]
+    if left and of_this_machine:
+        yield f"not described, so taken from this machine: {', '.join(left)}, /dev/shm"
 
 
 def _with_gpus(machine: Hardware, text: str) -> Hardware:
