@@ -7,7 +7,7 @@ from typing import assert_never
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Gpu
-from canitrain.core.report import CardOption, Reason, Report, Resource, Scaling, Status
+from canitrain.core.report import Bottleneck, CardOption, Reason, Report, Resource, Scaling, Status
 from canitrain.core.units import format_bytes
 from canitrain.render.figures import duration_interval, images_per_s
 from canitrain.render.words import BOTTLENECK, CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
@@ -31,6 +31,7 @@ def answer(report: Report) -> str:
 
 ALIKE_RATIO = 1.1
 """Slowest / fastest run up to which cards count as equally fast; a judgement of ours."""
+_OF_THE_CARD = (Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH)
 _CANNOT = {
     Resource.GPU_MEMORY: "does not fit",
     Resource.RAM: "lacks RAM to train",
@@ -125,13 +126,14 @@ def scaling_line(scaling: Scaling) -> str:
 
 
 def cards_line(cards: Sequence[CardOption]) -> str | None:
-    """Why cards of different price take as long, where they do."""
-    waits = {card.bottleneck for card in cards}
-    slowest_s, fastest_s = (pick((card.total_s for card in cards), default=0.0) for pick in (max, min))
-    if len(cards) == 1 or len(waits) != 1 or slowest_s > ALIKE_RATIO * fastest_s:
+    """Why the fastest of the cards take as long as each other, where it is not the cards that are waited for."""
+    fastest_s = min((card.total_s for card in cards), default=0.0)
+    fastest = [card for card in cards if card.total_s <= ALIKE_RATIO * fastest_s]
+    waits = {card.bottleneck for card in fastest}
+    (bottleneck,) = waits if len(waits) == 1 else (None,)
+    if len(fastest) == 1 or bottleneck is None or bottleneck in _OF_THE_CARD:
         return None
-    (bottleneck,) = waits
-    return None if bottleneck is None else f"about equally fast here: all wait for {BOTTLENECK[bottleneck]}"
+    return f"the fastest {len(fastest)} are alike: they wait for {BOTTLENECK[bottleneck]}"
 
 
 def machine_line(report: Report) -> str:
