@@ -251,3 +251,9 @@ def test_a_described_card_in_this_machine_says_what_was_not_described(terminal: 
     assert told() == [f"{rest}cores (--cpu-cores), RAM (--ram), disk (--storage), /dev/shm"]
     assert told("--ram", "64GiB", "--storage", "nvme") == [f"{rest}cores (--cpu-cores), /dev/shm"]
     assert told("--ram", "64GiB", "--storage", "nvme", "--cpu-cores", "8") == []
+
+
+def test_a_chip_beside_a_card_of_its_own_leaves_the_ram_alone(terminal: Terminal) -> None:
+    document = report(terminal, "--gpu", "T4, Apple M1", "--ram", "64GiB", model="yolov5s")
+
+    assert document["hardware"]["ram"]["usable_bytes"]["value"] == 64 * 2**30

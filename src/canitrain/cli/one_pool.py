@@ -21,7 +21,7 @@ def share_memory(machine: Hardware, *, ram_given: bool) -> Hardware:
     """
     gpus = machine.gpus.value if not isinstance(machine.gpus, Unknown) else ()
     shared = [(gpu, gpu.spec) for gpu in gpus if gpu.spec is not None and gpu.spec.unified_memory]
-    if not shared:
+    if not shared or len(shared) < len(gpus):  # a card of its own beside them: the machine around it is another one
         return machine
     sold_bytes = sum(spec.memory_bytes for _, spec in shared)
     ram_bytes = value_or_none(machine.ram.usable_bytes) if ram_given else None
@@ -30,7 +30,7 @@ def share_memory(machine: Hardware, *, ram_given: bool) -> Hardware:
     pool = Known(value=pool_bytes, source=POOL_SOURCE)
     warning = (
         f"{shared[0][1].name} has no memory of its own: what the GPU and the processor need comes out of one pool of "
-        f"{format_bytes(pool_bytes)}; if yours has another size, say so with --ram"
+        f"{format_bytes(pool_bytes)}; if yours has less, say so with --ram"
     )
     return replace(
         machine,
