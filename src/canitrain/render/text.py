@@ -82,30 +82,32 @@ def _time(report: Report, width: int) -> list[Line]:
         return []
     epoch = f"{duration_interval(time.epoch_s)}, {format_duration(time.validation_s)} of it validation"
     rows = {
-        "Step": f"{duration_interval(time.step_s)} = the slowest of {_step_parts(time)}",
+        "Step": f"{duration_interval(time.step_s)} = {_step_parts(time)}",
         "Waits for": f"{BOTTLENECK[time.bottleneck]}; {images_per_s(time.images_per_s)} images/s",
         "Epoch": epoch,
     }
     if report.scaling is not None:
         rows["GPUs"] = headline.scaling_line(report.scaling)
     if time.energy_kwh is not None:
-        rows["Energy"] = f"about {time.energy_kwh:.1f} kWh for the GPUs"
+        rows["Energy"] = f"about {time.energy_kwh:.2g} kWh for the GPUs"
     if time.cost is not None:
         rows["Cost"] = f"about {time.cost:,.2f} at {report.recipe.price_per_hour:,g} an hour"
     return [line for label, text in rows.items() for line in labelled(label, text, columns=width, indent=INDENT)]
 
 
 def _step_parts(time: Time) -> str:
+    """How the parts make the step: side by side, or with no loader processes one after the other."""
     parts = time.parts
-    named = {
-        "compute": parts.compute_s,
-        "launches": parts.launches_s,
-        "loader": parts.loader_s,
-        "disk": parts.storage_s,
-    }
-    slowest = ", ".join(f"{name} {format_duration(part_s)}" for name, part_s in named.items() if part_s > 0)
+    device = _named({"compute": parts.compute_s, "launches": parts.launches_s})
+    feed = _named({"loader": parts.loader_s, "disk": parts.storage_s})
     exchange = f"; plus {format_duration(parts.communication_s)} between GPUs" if parts.communication_s > 0 else ""
-    return f"{slowest}{exchange}"
+    if parts.loads_between_steps:
+        return f"the slower of {device}; plus, with no loader processes, {feed}{exchange}"
+    return f"the slowest of {', '.join(part for part in (device, feed) if part)}{exchange}"
+
+
+def _named(parts_s: dict[str, float]) -> str:
+    return ", ".join(f"{name} {format_duration(part_s)}" for name, part_s in parts_s.items() if part_s > 0)
 
 
 def _help(report: Report, width: int) -> list[Line]:
