@@ -65,7 +65,7 @@ def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOptio
         surely_fits = candidate.status is Status.GO or batch_size == tried[-1]
         gpu = plan.run.memory.gpu
         assert gpu is not None
-        likely_runs = gpu.required_bytes.expected <= card.memory_bytes
+        likely_runs = gpu.required_bytes.expected <= card.usable_bytes
         if surely_fits and likely_runs and plan.verdict.status in (Status.GO, Status.TIGHT):
             return CardOption(
                 name=card.name,
@@ -92,7 +92,7 @@ def _batches(question: Question) -> tuple[int, ...]:
 def _idle(card: GpuSpec) -> GpuTarget:
     """One ``card`` with nothing else on it."""
     unread = Unknown(reason="a card of the catalog")
-    memory = Known(value=card.memory_bytes, source=card.source)
+    memory = Known(value=card.usable_bytes, source=card.source)
     gpu = Gpu(
         index=0,
         name=card.name,
@@ -114,7 +114,7 @@ def _idle(card: GpuSpec) -> GpuTarget:
         gpus=(gpu,),
         weakest=gpu,
         card=card,
-        total_bytes=float(card.memory_bytes),
-        budget_bytes=float(card.memory_bytes),
+        total_bytes=float(card.usable_bytes),
+        budget_bytes=float(card.usable_bytes),
         budget_reason="the whole card",
     )
