@@ -14,7 +14,8 @@ from traced_nets import record, subject, summed, two_convolutions
 
 from canitrain.core.errors import InputError, MissingDependencyError
 from canitrain.core.polynomial import BatchShape
-from canitrain.core.profile import ModelProfile, Phase, Precision
+from canitrain.core.profile import ImageSize, ModelProfile, Phase, Precision
+from canitrain.core.traced_size import only_size
 from canitrain.trace import spec as specs
 from canitrain.trace.fit import Fitter, nonnegative_least_squares, tidy
 from canitrain.trace.profile import replay_flops, replay_peak_bytes, trace_subject
@@ -130,9 +131,9 @@ def test_a_subject_that_holds_is_kept():
 def test_a_side_is_part_of_the_spec_where_the_library_takes_one():
     assert at_size("timm:vit_base_patch16_224", 384) == "timm:vit_base_patch16_224@384"
     assert at_size("timm:vit_base_patch16_224@224", 384) == "timm:vit_base_patch16_224@384"
-    for spec in ("torchvision:ssd300_vgg16", "mine.py:build"):
-        with pytest.raises(InputError, match="not traced at a size"):
-            at_size(spec, 384)
+    assert at_size("mine.py:build", 384) == "mine.py:build@384"
+    with pytest.raises(InputError, match="not traced at a size"):
+        at_size("torchvision:ssd300_vgg16", 384)
 
 
 def test_a_file_of_ones_own_traces_end_to_end(tmp_path):
@@ -252,3 +253,40 @@ def test_division_stops_at_the_limit():
     model.add_module("stem", nn.Conv2d(3, 4, 1))
     model.add_module("blocks", blocks)
     assert divide(model) == ("stem", "blocks")
+
+
+ONE_SIZE_NET = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 16, 16)
+        self.places = nn.Parameter(torch.zeros(1, 16, 16))
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, images):
+        return self.head((self.patches(images).flatten(2).transpose(1, 2) + self.places).relu().mean(1))
+
+
+def build():
+    return Net()
+"""
+
+
+def test_a_file_whose_model_takes_one_size_is_traced_at_that_size_alone(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text(ONE_SIZE_NET)
+    profile = trace_spec(at_size(f"{file}:build", 64))  # 64 / 16 = 4 patches a side, 16 places
+    assert only_size(profile) == ImageSize(shorter=64, longer=64)
+    assert "64 px" in profile.notes[0]
+
+
+def test_a_file_whose_model_does_not_take_the_size_is_refused_with_the_way_out(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text(ONE_SIZE_NET)
+    with pytest.raises(InputError, match="does not train") as refused:
+        trace_spec(at_size(f"{file}:build", 96))
+    assert "--image-size" in refused.value.hint

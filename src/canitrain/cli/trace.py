@@ -34,7 +34,12 @@ def trace_command(
     image_size: Annotated[
         int | None,
         typer.Option(
-            "--image-size", "-s", metavar="384", min=1, max=4096, help="Of timm models: side, if not the default."
+            "--image-size",
+            "-s",
+            metavar="384",
+            min=1,
+            max=4096,
+            help="Side, if not the default; of timm models and files.",
         ),
     ] = None,
 ) -> int:

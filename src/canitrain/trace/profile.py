@@ -86,7 +86,7 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
                 raise InputError(
                     f"{subject.name} {precision.value}: the replay of {quantity} at {shape} is off by {error:+.2%},"
                     f" more than {subject.tolerance:.0%}",
-                    hint="add a basis term that the model needs, or fit shapes nearer to the check shapes",
+                    hint="have build() return a canitrain.trace.subject.Subject with other fit_shapes or basis terms",
                 )
     return _with_checks(draft, checks, slack_of(subject, built, real))
 

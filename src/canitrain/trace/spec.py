@@ -63,16 +63,17 @@ LIBRARIES = {
 
 
 def at_size(spec: str, image_size: int) -> str:
-    """``spec`` with a side in pixels: ``timm:vit_base_patch16_224@384``.
+    """``spec`` with a side in pixels: ``timm:vit_base_patch16_224@384``, ``FILE.py:build@384``.
 
     Raises:
         InputError: the library's models take any size, which is then asked of ``check``, or state their own.
     """
-    library = LIBRARIES.get(spec.partition(":")[0])
-    if library is None or not library.sized:
+    prefix = spec.rpartition(":")[0]
+    library = LIBRARIES.get(prefix)
+    if not prefix.endswith(".py") and (library is None or not library.sized):
         raise InputError(
             f"{spec} is not traced at a size of one's choice",
-            hint="leave --image-size out; check --image-size takes any, and a file's Subject states its own",
+            hint="leave --image-size out; check --image-size takes any",
         )
     return f"{spec.partition('@')[0]}@{image_size}"
 
@@ -100,7 +101,7 @@ def trace_spec(spec: str) -> ModelProfile:
         # The user's code may fail in any way; its own traceback says where.
         raise InputError(
             f"{spec} does not train: {type(error).__name__}: {error}",
-            hint="run one training step of it on the CPU first; a model of fixed size can return a Subject",
+            hint="run one training step of it on the CPU first; a model that takes one size only needs --image-size",
         ) from error
 
 
@@ -118,7 +119,8 @@ def subject_of(spec: str) -> Subject:
         _need("torch", "pip install torch")
         from canitrain.trace.adapters.file import file_subject  # noqa: PLC0415 - imports torch
 
-        return file_subject(prefix, name)
+        function, _, side = name.partition("@")
+        return file_subject(prefix, function, int(side) if side else None)
     library = LIBRARIES.get(prefix)
     if library is None:
         raise InputError(f"{prefix!r} is no library that can be traced", hint=f"write it like {_examples()}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,16 @@ _FIT_SHAPES = (
     (2, 192, 192, 32),
 )
 _CHECK_SHAPES = ((2, 320, 320, 8), (4, 224, 224, 8))
+_BOXES, _FIT_BATCHES, _CHECK_BATCH = 8, (1, 4), 2
+"""Of the trace at one size, where the polynomials in the pixels miss."""
 _BASIS = ("one", "b", "p", "bp", "bn", "bpp")
 _PROTOCOL = "return a module, (module, step) or a Subject: see canitrain/trace/adapters/file.py"
 
 
-def file_subject(path: str, function: str) -> Subject:
-    """The subject that ``function`` of the Python file at ``path`` builds.
+def file_subject(path: str, function: str, image_size: int | None = None) -> Subject:
+    """The subject that ``function`` of the Python file at ``path`` builds; squares of ``image_size`` pixels by default.
+
+    Where polynomials in the pixels miss, or the model runs at no other size, it is traced at that size alone.
 
     Raises:
         InputError: there is no such file or function, it fails, or it returns something else.
@@ -51,7 +56,8 @@ def file_subject(path: str, function: str) -> Subject:
         return made
     _built(made)
     name = Path(path).stem.lower()
-    return Subject(
+    side = image_size or _SIDE
+    sized = Subject(
         name=name,
         title=name,
         family="custom",
@@ -63,7 +69,7 @@ def file_subject(path: str, function: str) -> Subject:
             license="unknown",
         ),
         defaults=Defaults(
-            image_size=ImageSize(shorter=_SIDE, longer=_SIDE),
+            image_size=ImageSize(shorter=side, longer=side),
             batch_size=1,
             effective_batch_size=1,
             epochs=1,
@@ -80,6 +86,14 @@ def file_subject(path: str, function: str) -> Subject:
         check_shapes=_CHECK_SHAPES,
         basis=_BASIS,
     )
+    fixed = replace(
+        sized,
+        fit_shapes=tuple((batch, side, side, _BOXES) for batch in _FIT_BATCHES),
+        check_shapes=((_CHECK_BATCH, side, side, _BOXES),),
+        basis=("one", "b"),
+        notes=(f"no polynomial in the pixels fits this model: it holds at {side} px and {_BOXES} boxes only",),
+    )
+    return replace(sized, fallback=fixed)
 
 
 def _load(path: str, function: str) -> Callable[[], Any]:
