@@ -20,25 +20,14 @@ from timed_runs import PUBLISHED_CARDS
 from canitrain.catalog import find_card, load_calibration, load_dataset, load_model
 from canitrain.core.calibration import Calibration
 from canitrain.core.dataset import Dataset
-from canitrain.core.fact import Unknown
 from canitrain.core.gpu import GpuSpec
-from canitrain.core.hardware import Cpu
 from canitrain.core.profile import ModelProfile, Precision
 from canitrain.core.recipe import Optimizer, Recipe
+from canitrain.core.unknown_machine import unknown_machine
 from canitrain.estimate.shapes import time_shape
 from canitrain.estimate.step_time import step_time
 
-NOT_SAID = Unknown(reason="not published")
-HOST = Cpu(
-    model=NOT_SAID,
-    architecture=NOT_SAID,
-    physical_cores=NOT_SAID,
-    logical_cores=NOT_SAID,
-    usable_cores=NOT_SAID,
-    base_hz=NOT_SAID,
-    max_hz=NOT_SAID,
-    vector_extensions=NOT_SAID,
-)
+HOST = unknown_machine("published run", "a published run does not say").cpu
 COVERAGE = 0.92
 """As of the intervals of ``fit_time.py``."""
 TABLE_CARD = "Tesla V100-SXM2-16GB"

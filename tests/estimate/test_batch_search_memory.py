@@ -5,9 +5,10 @@ from __future__ import annotations
 import memory_cases as cases
 import pytest
 
+from canitrain.core.memory_status import memory_status
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.report import Status
-from canitrain.estimate.batch_search import largest_batch, memory_status
+from canitrain.estimate.batch_search import largest_batch
 from canitrain.estimate.gpu_memory import gpu_memory
 
 SHAPE = BatchShape(batch_size=1, pixels=1e6, boxes=0.0)

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canitrain.core.gpu import Generation
+from canitrain.core.memory_status import memory_status
 from canitrain.core.polynomial import BatchShape, Polynomial
 from canitrain.core.profile import Convolution, Peak, Phase, Precision, SizeRule
 from canitrain.core.recipe import Freeze, Optimizer, Recipe, Strategy
 from canitrain.core.report import GpuMemory, Status
-from canitrain.estimate.batch_search import largest_batch, memory_status
+from canitrain.estimate.batch_search import largest_batch
 from canitrain.estimate.gpu_memory import gpu_memory
 from canitrain.estimate.line import Line, upper_envelope
 

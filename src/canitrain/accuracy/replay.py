@@ -8,11 +8,10 @@ from canitrain.accuracy.groups import summarize
 from canitrain.core.accuracy import Accuracy, AccuracyRow, Figure, MemoryKind, Run, Skipped
 from canitrain.core.calibration import Calibration
 from canitrain.core.dataset import Dataset
-from canitrain.core.fact import Unknown
 from canitrain.core.feed import Feed, FeedRates
-from canitrain.core.hardware import Cpu, Driver, Hardware, Ram, Software, Storage
 from canitrain.core.interval import Interval, exactly
 from canitrain.core.report import GpuMemory
+from canitrain.core.unknown_machine import unknown_machine
 from canitrain.estimate.gpu_memory import gpu_memory
 from canitrain.estimate.run_time import run_time
 from canitrain.estimate.shapes import memory_shape
@@ -91,44 +90,7 @@ def _memory_figure(memory: GpuMemory, kind: MemoryKind) -> Interval:
             return memory.device_bytes
 
 
-_NOT_PUBLISHED = Unknown(reason="a published run does not say")
-_HOST = Hardware(
-    origin="published run",
-    cpu=Cpu(
-        model=_NOT_PUBLISHED,
-        architecture=_NOT_PUBLISHED,
-        physical_cores=_NOT_PUBLISHED,
-        logical_cores=_NOT_PUBLISHED,
-        usable_cores=_NOT_PUBLISHED,
-        base_hz=_NOT_PUBLISHED,
-        max_hz=_NOT_PUBLISHED,
-        vector_extensions=_NOT_PUBLISHED,
-    ),
-    ram=Ram(
-        total_bytes=_NOT_PUBLISHED,
-        available_bytes=_NOT_PUBLISHED,
-        usable_bytes=_NOT_PUBLISHED,
-        swap_bytes=_NOT_PUBLISHED,
-        shm_bytes=_NOT_PUBLISHED,
-    ),
-    storage=Storage(
-        path="",
-        kind=_NOT_PUBLISHED,
-        device=_NOT_PUBLISHED,
-        filesystem=_NOT_PUBLISHED,
-        total_bytes=_NOT_PUBLISHED,
-        free_bytes=_NOT_PUBLISHED,
-        free_inodes=_NOT_PUBLISHED,
-        writable=_NOT_PUBLISHED,
-    ),
-    gpus=_NOT_PUBLISHED,
-    software=Software(
-        python="",
-        os="",
-        torch=_NOT_PUBLISHED,
-        driver=Driver(version=_NOT_PUBLISHED, cuda_version=_NOT_PUBLISHED),
-    ),
-)
+_HOST = unknown_machine("published run", "a published run does not say")
 _ENDLESS_RATES = FeedRates(
     loader_images_per_s=exactly(_ENDLESS_IMAGES_PER_S), storage_images_per_s=exactly(_ENDLESS_IMAGES_PER_S)
 )

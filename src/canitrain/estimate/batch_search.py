@@ -6,22 +6,16 @@ from collections.abc import Callable
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.memory_calibration import MemoryCalibration
+from canitrain.core.memory_status import memory_status
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import Recipe
-from canitrain.core.report import GpuMemory, Status
+from canitrain.core.report import Status
 from canitrain.estimate.gpu_memory import DeviceTerms, step_figures
 from canitrain.estimate.step_memory import step_memory
 
 LARGEST_BATCH = 2**20
 """Where the search stops: no dataset fills a larger batch."""
-
-
-def memory_status(memory: GpuMemory, budget_bytes: float) -> Status:
-    """The one rule: ``go`` when even the upper bound fits, ``no-go`` when not even the least does, else ``tight``."""
-    if memory.device_bytes.high <= budget_bytes:
-        return Status.GO
-    return Status.NO_GO if memory.required_bytes.low > budget_bytes else Status.TIGHT
 
 
 def largest_batch(

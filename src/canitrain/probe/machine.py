@@ -9,7 +9,8 @@ from msgspec import structs
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
-from canitrain.core.hardware import Gpu, Hardware, Ram
+from canitrain.core.hardware import THIS_MACHINE, Gpu, Hardware, Ram
+from canitrain.core.unknown_machine import unknown_machine
 from canitrain.probe.amd import read_amd
 from canitrain.probe.apple import read_apple
 from canitrain.probe.cpu import read_cpu
@@ -25,7 +26,6 @@ from canitrain.probe.readiness import obstacles
 from canitrain.probe.software import describe_software, read_packages
 from canitrain.probe.sources import ThisMachine
 from canitrain.probe.storage import read_storage
-from canitrain.probe.unknown_machine import unknown_machine
 from canitrain.probe.visible import unseen, visible
 from canitrain.probe.warnings import machine_warnings
 
@@ -36,7 +36,9 @@ def probe(data_path: Path) -> Hardware:
     try:
         return probe_host(Host(ThisMachine()), path)
     except Exception as error:  # noqa: BLE001 - a machine that surprises us is unknown, not a crash
-        return unknown_machine(path, failure_text(error))
+        reason = f"the probe failed: {failure_text(error)}"
+        nothing = unknown_machine(THIS_MACHINE, reason, data_path=path)
+        return structs.replace(nothing, warnings=(f"{reason}: report it with canitrain doctor",))
 
 
 def absolute(path: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from canitrain.core.fact import Known
 from canitrain.core.interval import Interval
+from canitrain.core.memory_status import memory_status
 from canitrain.core.question import Question, RunEstimate
 from canitrain.core.recipe import CacheMode
 from canitrain.core.report import GpuMemory, Reason, Resource, Status, Verdict
@@ -28,17 +29,16 @@ def gpu_memory_rule(question: Question, run: RunEstimate) -> Reason | None:
         return None
     if memory.budget_bytes is None:
         return Reason(resource=Resource.GPU_MEMORY, status=Status.UNKNOWN, message=target.budget_reason)
-    needed, batch = memory.device_bytes, f"batch {run.batch_size}"
+    batch = f"batch {run.batch_size}"
     there = f"{format_bytes(memory.budget_bytes)} {'in all' if question.recipe.assume_idle else 'free'}"
-    if needed.high <= memory.budget_bytes:
-        status, message = Status.GO, f"{batch} takes at most {format_bytes(needed.high)} of GPU memory, {there}"
-    elif memory.required_bytes.low > memory.budget_bytes:
-        least = format_bytes(memory.required_bytes.low)
-        status, message = Status.NO_GO, f"{batch} needs at least {least} of GPU memory, {there}"
+    status = memory_status(memory, memory.budget_bytes)
+    if status is Status.GO:
+        need = f"takes at most {format_bytes(memory.device_bytes.high)} of GPU memory"
+    elif status is Status.NO_GO:
+        need = f"needs at least {format_bytes(memory.required_bytes.low)} of GPU memory"
     else:
-        status = Status.TIGHT
-        message = f"{batch} {_squeeze(memory, memory.budget_bytes)}, {there}"
-    return Reason(resource=Resource.GPU_MEMORY, status=status, message=message)
+        need = _squeeze(memory, memory.budget_bytes)
+    return Reason(resource=Resource.GPU_MEMORY, status=status, message=f"{batch} {need}, {there}")
 
 
 def ram_rule(question: Question, run: RunEstimate) -> Reason | None:

@@ -1,4 +1,4 @@
-"""A machine of which nothing could be read."""
+"""A machine of which nothing is known."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from canitrain.core.fact import Unknown
 from canitrain.core.hardware import Cpu, Driver, Hardware, Ram, Software, Storage
 
 
-def unknown_machine(data_path: str, failure: str) -> Hardware:
-    """Every fact unknown, because the probe itself failed with ``failure``."""
-    nothing = Unknown(reason=f"the probe failed: {failure}")
+def unknown_machine(origin: str, reason: str, *, data_path: str = "") -> Hardware:
+    """Every fact unknown for one ``reason``."""
+    nothing = Unknown(reason=reason)
     return Hardware(
-        origin="this machine",
+        origin=origin,
         cpu=Cpu(
             model=nothing,
             architecture=nothing,
@@ -42,5 +42,4 @@ def unknown_machine(data_path: str, failure: str) -> Hardware:
         software=Software(
             python="unknown", os="unknown", torch=nothing, driver=Driver(version=nothing, cuda_version=nothing)
         ),
-        warnings=(f"{nothing.reason}: report it with canitrain doctor",),
     )
