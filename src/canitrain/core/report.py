@@ -91,13 +91,6 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     """Which script and file the implementation's own training defaults are from."""
 
 
-class Part(Struct, frozen=True, kw_only=True):
-    """One named share of a total; parts of a total add up to its expected value."""
-
-    name: str
-    bytes: float
-
-
 class GpuMemory(Struct, frozen=True, kw_only=True):
     """The four figures of one GPU (DESIGN 3.1) and the parts of the device figure."""
 
@@ -238,6 +231,12 @@ class Scaling(Struct, frozen=True, kw_only=True):
 
     rows: tuple[ScalingRow, ...]
     useful_gpus: int
+    obstacle: Bottleneck | None = None
+    """What the steps of one GPU more would wait for.
+
+    ``None`` where every GPU helps, or the steps do get faster and the rest of the epoch (start, validation, checkpoint)
+    does not.
+    """
 
 
 class StageMemory(Struct, frozen=True, kw_only=True):

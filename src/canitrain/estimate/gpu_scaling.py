@@ -75,3 +75,12 @@ def last_that_helps(rows: Sequence[GpuScaling]) -> GpuScaling:
         if gain < LEAST_SHARE / row.gpus:
             return row
     return rows[-1]
+
+
+def obstacle_after(rows: Sequence[GpuScaling], useful: GpuScaling) -> Bottleneck | None:
+    """What steps on one card more than ``useful`` wait for; ``None`` where those steps would be faster all the same."""
+    if useful is rows[-1]:
+        return None
+    following = rows[useful.gpus]
+    faster = following.images_per_s / useful.images_per_s - 1 >= LEAST_SHARE / useful.gpus
+    return None if faster else following.bottleneck

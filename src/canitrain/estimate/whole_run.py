@@ -12,7 +12,7 @@ from canitrain.core.target import CpuTarget
 from canitrain.estimate.disk import disk_need
 from canitrain.estimate.feed import feed
 from canitrain.estimate.gpu_memory import gpu_memory
-from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps
+from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps, obstacle_after
 from canitrain.estimate.host_memory import host_memory
 from canitrain.estimate.memory_evidence import memory_evidence
 from canitrain.estimate.memory_timeline import memory_timeline
@@ -86,12 +86,14 @@ def scaling(question: Question, batch_size: int, calibration: Calibration) -> Sc
         ],
         calibration=calibration.time,
     )
+    useful = last_that_helps(rows)
     return Scaling(
         rows=tuple(
             ScalingRow(gpus=row.gpus, images_per_s=row.images_per_s, total_s=row.total_s, bottleneck=row.bottleneck)
             for row in rows
         ),
-        useful_gpus=last_that_helps(rows).gpus,
+        useful_gpus=useful.gpus,
+        obstacle=obstacle_after(rows, useful),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from canitrain.core.interval import Interval
+from canitrain.core.report import Time
 from canitrain.core.units import DAY_S, GIB_BYTES, HOUR_S, MINUTE_S, format_bytes, format_duration
 
 _UNIT_S = {"years": 365.25 * DAY_S, "days": DAY_S, "h": HOUR_S, "min": MINUTE_S, "s": 1.0, "ms": 0.001}
@@ -30,6 +31,12 @@ def duration_interval(interval: Interval) -> str:
     unit = expected.rsplit(" ", 1)[1]
     low, high = (_in_unit(end_s, unit) for end_s in (interval.low, interval.high))
     return expected if low == high else f"{expected} ({low}-{high})"
+
+
+def epoch(time: Time) -> str:
+    """Seconds of an epoch, and how many of them validation takes where there is any."""
+    validation = f", {format_duration(time.validation_s)} of it validation" if time.validation_s > 0 else ""
+    return f"{duration_interval(time.epoch_s)}{validation}"
 
 
 def percent(need: float, budget: float) -> str:

@@ -121,8 +121,11 @@ def scaling_line(scaling: Scaling) -> str:
     useful = scaling.useful_gpus
     if useful == len(scaling.rows):
         return f"images/s on {counts}"
-    obstacle = BOTTLENECK[scaling.rows[useful].bottleneck]
-    return f"images/s on {counts}; beyond {useful} another brings little: they wait for {obstacle}"
+    if scaling.obstacle is None:
+        why = "steps get faster, but what each epoch does besides them (start, validation, checkpoint) takes longer"
+    else:
+        why = f"they wait for {BOTTLENECK[scaling.obstacle]}"
+    return f"images/s on {counts}; beyond {useful} another brings little: {why}"
 
 
 def cards_line(cards: Sequence[CardOption]) -> str | None:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from canitrain.core.report import Report, Time
 from canitrain.core.units import format_bytes, format_duration
 from canitrain.render.batch_table import fit_word, shown_batches
-from canitrain.render.figures import bytes_interval, duration_interval, images_per_s, parts_that_add_up, percent
+from canitrain.render.figures import bytes_interval, duration_interval, epoch, images_per_s, parts_that_add_up, percent
 from canitrain.render.headline import scaling_line
 from canitrain.render.needs import needs
 from canitrain.render.words import BOTTLENECK, STATUS
@@ -43,7 +43,7 @@ def time_table(report: Report, time: Time) -> Table:
     parts = time.parts
     rows = [
         ("step", duration_interval(time.step_s)),
-        ("epoch", f"{duration_interval(time.epoch_s)}, {format_duration(time.validation_s)} of it validation"),
+        ("epoch", epoch(time)),
         ("whole run", duration_interval(time.total_s)),
         ("throughput", f"{images_per_s(time.images_per_s)} images/s"),
         ("waits for", BOTTLENECK[time.bottleneck]),

@@ -7,7 +7,7 @@ from canitrain.core.report import Report, Time
 from canitrain.core.units import format_bytes, format_duration
 from canitrain.render import headline
 from canitrain.render.batch_table import batch_lines
-from canitrain.render.figures import bar, duration_interval, images_per_s, percent
+from canitrain.render.figures import bar, duration_interval, epoch, images_per_s, percent
 from canitrain.render.lines import EMPTY_LINE, STATUS_TONE, Line, Span, Tone, labelled, paint
 from canitrain.render.memory_timeline import timeline_lines
 from canitrain.render.needs import Need, needs
@@ -80,11 +80,10 @@ def _time(report: Report, width: int) -> list[Line]:
     time = report.time
     if time is None:
         return []
-    epoch = f"{duration_interval(time.epoch_s)}, {format_duration(time.validation_s)} of it validation"
     rows = {
         "Step": f"{duration_interval(time.step_s)} = {_step_parts(time)}",
         "Waits for": f"{BOTTLENECK[time.bottleneck]}; {images_per_s(time.images_per_s)} images/s",
-        "Epoch": epoch,
+        "Epoch": epoch(time),
     }
     if report.scaling is not None:
         rows["GPUs"] = headline.scaling_line(report.scaling)
