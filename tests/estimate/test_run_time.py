@@ -20,7 +20,7 @@ from canitrain.core.time_calibration import Layout, Rate
 from canitrain.estimate.communication import exchange
 from canitrain.estimate.cpu_time import cpu_rates
 from canitrain.estimate.device_rates import find_curve, gpu_rates, rate_of
-from canitrain.estimate.gpu_scaling import GpuScaling, gpu_scaling, last_that_helps, obstacle_after
+from canitrain.estimate.gpu_scaling import GpuScaling, gpu_scaling, last_that_helps, obstacle_after, shares_of
 from canitrain.estimate.roofline import group_times, grouped_ratio, kernel_times
 from canitrain.estimate.run_time import run_time
 from canitrain.estimate.step_time import accumulation_steps, step_time
@@ -275,7 +275,8 @@ def test_data_parallel_is_slower_than_ddp():
 
 def test_more_gpus_help_until_the_loader_is_full():
     rows = gpu_scaling(
-        PROFILE, RECIPE, replace(DATASET, images=100_000), batch_size=16, card=CARD, hardware=HARDWARE,
+        PROFILE, shares_of(replace(RECIPE, gpus=6)), replace(DATASET, images=100_000), batch_size=16, card=CARD,
+        hardware=HARDWARE,
         feeds=[feed(loader_images_per_s=2.5 * timed().images_per_s)] * 6, calibration=CALIBRATION,
     )  # fmt: skip
     # Two cards want 2 of 2.5; the third finds half a share left, the fourth none.

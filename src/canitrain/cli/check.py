@@ -15,7 +15,7 @@ from canitrain.core.accuracy import Measurement
 from canitrain.core.errors import InputError
 from canitrain.core.hardware import THIS_MACHINE, Hardware
 from canitrain.core.profile import ModelProfile
-from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Strategy
+from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze
 from canitrain.core.report import Report, Status
 from canitrain.render import render
 from canitrain.render.formats import Format
@@ -39,6 +39,8 @@ def check_command(
     boxes_per_image: options.BoxesPerImage = None,
     hardware: options.HardwareFile = None,
     gpu: options.GpuText = None,
+    nodes: options.Nodes = 1,
+    network: options.Network = None,
     cpu_cores: options.CpuCores = None,
     ram: options.RamText = None,
     storage: options.Storage = None,
@@ -51,7 +53,7 @@ def check_command(
     optimizer: options.OptimizerName = None,
     workers: options.Workers = None,
     cache: options.Cache = CacheMode.NONE,
-    strategy: options.StrategyName = Strategy.DDP,
+    strategy: options.StrategyName = None,
     freeze: options.FreezeName = Freeze.NONE,
     checkpointing: options.Checkpointing = False,
     multi_scale: options.MultiScale = False,
@@ -74,7 +76,6 @@ def check_command(
         name=dataset, images=images, data=data, image_bytes=image_bytes, boxes_per_image=boxes_per_image
     )
     images_asked.refuse_contradictions()
-    profile = _load_model(model)
     recipe_asked = RecipeOptions(
         image_size=image_size,
         batch_size=batch_size,
@@ -84,6 +85,8 @@ def check_command(
         workers=workers,
         cache=cache,
         device=device,
+        nodes=nodes,
+        network=network,
         strategy=strategy,
         freeze=freeze,
         max_time=max_time,
@@ -93,6 +96,8 @@ def check_command(
         checkpointing=checkpointing,
         multi_scale=multi_scale,
     )
+    recipe_asked.refuse_contradictions()
+    profile = _load_model(model)
     machine_asked = MachineOptions(hardware=hardware, gpu=gpu, cpu_cores=cpu_cores, ram=ram, storage=storage)
     machine = find_machine(machine_asked, data or Path.cwd())
     report = _check(machine, profile, images_asked, recipe_asked)

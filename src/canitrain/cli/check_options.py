@@ -13,7 +13,7 @@ import typer
 from canitrain.cli.output import file_to_write
 from canitrain.cli.recipe import PrecisionChoice
 from canitrain.core.hardware import StorageKind
-from canitrain.core.limits import LARGEST_COUNT, MOST_CORES, MOST_WORKERS
+from canitrain.core.limits import LARGEST_COUNT, MOST_CORES, MOST_NODES, MOST_WORKERS
 from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, Strategy
 from canitrain.render.formats import Format
 
@@ -95,6 +95,16 @@ GpuText = Annotated[
     typer.Option("--gpu", metavar="CARDS", help='Cards in place of the machine\'s: "2x RTX 3060".',
                  rich_help_panel=_MACHINE),
 ]  # fmt: skip
+Nodes = Annotated[
+    int,
+    typer.Option("--nodes", metavar="N", min=1, max=MOST_NODES, help="Machines like this one that train together.",
+                 rich_help_panel=_MACHINE),
+]  # fmt: skip
+Network = Annotated[
+    str | None,
+    typer.Option("--network", metavar="100Gb/s", help="What connects them; 10Gb/s unless given.",
+                 rich_help_panel=_MACHINE),
+]  # fmt: skip
 CpuCores = Annotated[
     float | None,
     typer.Option(
@@ -156,8 +166,8 @@ Cache = Annotated[
     typer.Option("--cache", help="Where decoded images are kept between epochs.", rich_help_panel=_RECIPE),
 ]
 StrategyName = Annotated[
-    Strategy,
-    typer.Option("--strategy", help="How several GPUs share a step.", rich_help_panel=_RECIPE),
+    Strategy | None,
+    typer.Option("--strategy", help="How several GPUs share a step; ddp unless given.", rich_help_panel=_RECIPE),
 ]
 FreezeName = Annotated[
     Freeze,
@@ -182,7 +192,7 @@ MaxTime = Annotated[
 Price = Annotated[
     float | None,
     typer.Option("--price-per-hour", metavar="X", parser=number_between(0, LARGEST_COUNT),
-                 help="Of the whole machine, for the cost.", rich_help_panel=_RECIPE),
+                 help="Of one whole machine, for the cost.", rich_help_panel=_RECIPE),
 ]  # fmt: skip
 
 OutputFormat = Annotated[

@@ -8,13 +8,14 @@ import re
 from msgspec import Struct
 
 from canitrain.core.errors import InputError
-from canitrain.core.fact import value_or_none
-from canitrain.core.hardware import Hardware
+from canitrain.core.fact import Known, value_or_none
+from canitrain.core.gpu import Vendor
+from canitrain.core.hardware import Gpu, Hardware
 from canitrain.core.limits import LARGEST_SIDE
 from canitrain.core.profile import ImageSize, ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, Recipe, Strategy
 from canitrain.core.traced_size import only_size, refuse_untraced_size
-from canitrain.core.units import DAY_S, parse_duration
+from canitrain.core.units import DAY_S, parse_duration, parse_network
 from canitrain.verdict.device import best_kind
 
 DEFAULT_MAX_TIME_S = 7 * DAY_S
@@ -40,7 +41,9 @@ class RecipeOptions(Struct, frozen=True, kw_only=True):
     workers: int | None = None
     cache: CacheMode = CacheMode.NONE
     device: DeviceChoice = DeviceChoice.AUTO
-    strategy: Strategy = Strategy.DDP
+    nodes: int = 1
+    network: str | None = None
+    strategy: Strategy | None = None
     freeze: Freeze = Freeze.NONE
     max_time: str | None = None
     price_per_hour: float | None = None
@@ -49,12 +52,35 @@ class RecipeOptions(Struct, frozen=True, kw_only=True):
     checkpointing: bool = False
     multi_scale: bool = False
 
+    def refuse_contradictions(self) -> None:
+        """Options that cannot both be meant, whatever the model and the machine.
+
+        Raises:
+            InputError: several nodes with what only one can do, or a network without them.
+        """
+        if self.nodes == 1:
+            if self.network is not None:
+                raise InputError("--network connects several nodes, and there is one", hint="add --nodes 2, or more")
+            return
+        if self.strategy is Strategy.DP:
+            raise InputError(
+                f"--strategy dp is one process on one machine, and --nodes {self.nodes} asks for several",
+                hint="leave --strategy out: several nodes train with ddp",
+            )
+        if self.device in (DeviceChoice.CPU, DeviceChoice.MPS):
+            raise InputError(
+                f"--nodes {self.nodes} is estimated for NVIDIA's, AMD's and Intel's GPUs only, "
+                f"not for --device {self.device.value}",
+                hint='leave --device out, or describe the GPUs: --gpu "8x A100 80GB"',
+            )
+
 
 def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardware) -> Recipe:
     """The recipe: options first, then the implementation's defaults; ``given`` names the fields that were typed.
 
     Raises:
-        InputError: the model cannot take that image size or precision, or the optimizer is not known here.
+        InputError: the model cannot take that image size or precision, the optimizer is not known here, or several
+            nodes have no GPUs that could work together.
     """
     if options.multi_scale and only_size(profile) is not None:
         raise InputError(
@@ -63,6 +89,8 @@ def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardw
         )
     defaults = profile.defaults
     cards = best_kind(hardware, options.device)
+    if options.nodes > 1:
+        _refuse_nodes_without_gpus(options.nodes, cards, hardware)
     gpus = len(cards) or 1
     cores = value_or_none(hardware.cpu.usable_cores)
     workers = defaults.workers if cores is None else min(defaults.workers, max(1, int(cores) // gpus))
@@ -78,7 +106,9 @@ def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardw
         cache=options.cache,
         device=options.device,
         gpus=gpus,
-        strategy=options.strategy,
+        nodes=options.nodes,
+        network_bytes_per_s=None if options.network is None else parse_network(options.network),
+        strategy=options.strategy or Strategy.DDP,
         freeze=options.freeze,
         max_time_s=DEFAULT_MAX_TIME_S if options.max_time is None else parse_duration(options.max_time),
         assume_idle=options.assume_idle,
@@ -88,6 +118,18 @@ def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardw
         price_per_hour=options.price_per_hour,
         given=_given(options),
     )
+
+
+def _refuse_nodes_without_gpus(nodes: int, cards: tuple[Gpu, ...], hardware: Hardware) -> None:
+    apple = [gpu.name for gpu in cards if gpu.spec is not None and gpu.spec.vendor is Vendor.APPLE]
+    if not cards and isinstance(hardware.gpus, Known) and not hardware.gpus.value:
+        problem = f"--nodes {nodes} needs a GPU in each machine, and this one has none"
+    elif apple:
+        # Source: PyTorch's table of distributed backends, which has none for MPS.
+        problem = f"--nodes {nodes} needs GPUs that can train together, and torch has no way to do so on {apple[0]}"
+    else:
+        return
+    raise InputError(problem, hint='describe the GPUs of each machine: --gpu "8x A100 80GB"')
 
 
 def parse_size(text: str, profile: ModelProfile) -> ImageSize:

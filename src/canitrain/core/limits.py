@@ -8,6 +8,10 @@ MOST_CORES = 4096
 """Cores of one machine; the largest servers that are sold have about half."""
 MOST_WORKERS = 512
 """Loader processes a GPU."""
+MOST_NODES = 1024
+"""Machines that train together."""
+FASTEST_NETWORK_BYTES_PER_S = 1e13
+"""Of one machine; the fastest that are sold have 8 x 800 Gb/s."""
 LARGEST_SIDE = 4096
 """Pixels; profiles are checked up to about a quarter of it."""
 LARGEST_BYTES = 2**60

@@ -70,6 +70,10 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     device: DeviceChoice = DeviceChoice.AUTO
     gpus: int = 1
     """How many of the machine's GPUs train."""
+    nodes: int = 1
+    """Machines like this one that train together, each with ``gpus`` GPUs."""
+    network_bytes_per_s: float | None = None
+    """Line rate of one node's network; ``None`` where it was not said."""
     strategy: Strategy = Strategy.DDP
     freeze: Freeze = Freeze.NONE
     max_time_s: float
@@ -85,3 +89,8 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     validation: bool = True
     price_per_hour: float | None = None
     given: tuple[str, ...] = ()
+
+    @property
+    def all_gpus(self) -> int:
+        """GPUs that share a step, over all nodes."""
+        return self.gpus * self.nodes

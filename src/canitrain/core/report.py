@@ -35,6 +35,9 @@ class Bottleneck(enum.Enum):
     """The loader's processes."""
     STORAGE = "storage"
     COMMUNICATION = "communication"
+    """The GPUs of one node."""
+    NETWORK = "network"
+    """What connects several nodes."""
 
 
 class Resource(enum.Enum):
@@ -159,6 +162,22 @@ class StepParts(Struct, frozen=True, kw_only=True):
         return max(device_s, self.loader_s, self.storage_s) + self.communication_s
 
 
+class NetworkUse(Struct, frozen=True, kw_only=True):
+    """What the nodes of a run send each other in one step."""
+
+    nodes: int
+    bytes_per_s: float
+    """Line rate of one node's network, as given or as assumed."""
+    assumed: bool
+    """Nobody said how fast the network is."""
+    sent_bytes: float
+    """Gradients that one node sends a step."""
+    exchange_s: float
+    """The whole exchange, hidden or not."""
+    exposed_s: float
+    """Of it, what the backward pass does not hide: part of ``StepParts.communication_s``."""
+
+
 class Time(Struct, frozen=True, kw_only=True):
     """Seconds of a step, an epoch with validation, and the whole run."""
 
@@ -166,7 +185,7 @@ class Time(Struct, frozen=True, kw_only=True):
     epoch_s: Interval
     total_s: Interval
     images_per_s: float
-    """Over all GPUs."""
+    """Over all GPUs of all nodes."""
     bottleneck: Bottleneck
     parts: StepParts
     validation_s: float
@@ -174,7 +193,11 @@ class Time(Struct, frozen=True, kw_only=True):
     kinds_s: dict[str, float]
     """Compute seconds of a step by kind of work; they sum to ``parts.compute_s``."""
     energy_kwh: float | None = None
+    """Of all GPUs."""
     cost: float | None = None
+    """Of all nodes."""
+    network: NetworkUse | None = None
+    """Where several nodes share the run."""
 
 
 class BatchRow(Struct, frozen=True, kw_only=True):
@@ -218,21 +241,24 @@ class CardOption(Struct, frozen=True, kw_only=True):
 
 
 class ScalingRow(Struct, frozen=True, kw_only=True):
-    """The same run on ``gpus`` of the cards, each with the same batch."""
+    """The same run on ``gpus`` cards over all ``nodes``, each with the same batch."""
 
     gpus: int
     images_per_s: float
     total_s: float
     bottleneck: Bottleneck
+    nodes: int = 1
 
 
 class Scaling(Struct, frozen=True, kw_only=True):
-    """What each further GPU brings; from ``useful_gpus`` on another one brings little."""
+    """What each further GPU brings, then each further node; from ``useful_gpus`` on another one brings little."""
 
     rows: tuple[ScalingRow, ...]
     useful_gpus: int
+    """Over ``useful_nodes`` nodes."""
+    useful_nodes: int = 1
     obstacle: Bottleneck | None = None
-    """What the steps of one GPU more would wait for.
+    """What the steps of one GPU or node more would wait for.
 
     ``None`` where every GPU helps, or the steps do get faster and the rest of the epoch (start, validation, checkpoint)
     does not.

@@ -134,7 +134,9 @@ class Links(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     default_pcie_bytes_per_s: Coefficient
     """Where the card's row has no PCIe rate."""
     network_bytes_per_s: Coefficient
-    """Between nodes, where nothing is known of the network."""
+    """Line rate between nodes, where nothing is known of the network."""
+    network_ratio: Coefficient
+    """Share of the line rate that an all-reduce between nodes reaches."""
     straggler_ratio: dict[SizeRule, Coefficient]
     """What waiting for the slower of two equal GPUs adds to a step's device time, and each doubling again."""
     overlap_ratio: Coefficient

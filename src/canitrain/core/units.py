@@ -6,12 +6,13 @@ import math
 import re
 
 from canitrain.core.errors import InputError
-from canitrain.core.limits import LARGEST_BYTES
+from canitrain.core.limits import FASTEST_NETWORK_BYTES_PER_S, LARGEST_BYTES
 
 KB_BYTES, MB_BYTES, GB_BYTES, TB_BYTES = 10**3, 10**6, 10**9, 10**12
 KIB_BYTES, MIB_BYTES, GIB_BYTES, TIB_BYTES = 2**10, 2**20, 2**30, 2**40
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86400.0
 FLOPS_PER_MAC = 2
+BITS_PER_BYTE = 8
 ALLOCATOR_ROUND_BYTES = 512
 """The CUDA caching allocator hands out multiples of this. Source: c10/cuda/CUDACachingAllocator, kMinBlockSize."""
 
@@ -27,6 +28,8 @@ _SECOND_SUFFIXES = {
 }  # fmt: skip
 _WHOLE_BYTES_FROM, _WHOLE_TIME_FROM = 99.95, 9.95
 """From here on a value is printed without decimals: three figures of a size, two of a duration."""
+_RATE_PREFIXES = {"m": 10**6, "g": 10**9, "t": 10**12}
+_RATE = r"\s*(\d+(?:\.\d+)?)\s*([MGTmgt])(b|bit|bE|B)?(?:/s|ps)?\s*"
 _NUMBER = r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*"
 
 
@@ -62,6 +65,32 @@ def parse_duration(text: str) -> float:
     if match is None or factor is None or float(match[1]) <= 0 or not math.isfinite(float(match[1]) * factor):
         raise InputError(f"{text!r} is not a duration", hint="write it like 3d, 12h, 90m or 45s")
     return float(match[1]) * factor
+
+
+def parse_network(text: str) -> float:
+    """A network's line rate in bytes a second from text such as ``100Gb/s``, ``25 Gbit/s``, ``10GbE`` or ``12.5GB/s``.
+
+    Networks are sold in bits: only a capital B means bytes.
+
+    Raises:
+        InputError: the text is no such rate, or faster than any network.
+    """
+    match = re.fullmatch(_RATE, text)
+    hint = "write it like 10Gb/s or 100Gb/s"
+    if match is None or float(match[1]) <= 0:
+        raise InputError(f"{text!r} is not the speed of a network", hint=hint)
+    number_per_s = float(match[1]) * _RATE_PREFIXES[match[2].lower()]
+    bytes_per_s = number_per_s if match[3] == "B" else number_per_s / BITS_PER_BYTE
+    if bytes_per_s > FASTEST_NETWORK_BYTES_PER_S:
+        raise InputError(f"{text!r} is faster than any network", hint=hint)
+    return bytes_per_s
+
+
+def format_network(bytes_per_s: float) -> str:
+    """``bytes_per_s`` in bits, as networks are sold: ``100 Gb/s``, ``800 Mb/s``."""
+    bits_per_s = bytes_per_s * BITS_PER_BYTE
+    unit, name = (10**9, "Gb/s") if bits_per_s >= 10**9 else (10**6, "Mb/s")
+    return f"{bits_per_s / unit:.3g} {name}" if bits_per_s < 1000 * unit else f"{bits_per_s / unit:,.0f} {name}"
 
 
 def format_bytes(size_bytes: float) -> str:

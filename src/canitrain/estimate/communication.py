@@ -1,4 +1,4 @@
-"""Seconds that several GPUs spend on each other, and where one more stops helping."""
+"""Seconds that several GPUs and nodes spend on each other."""
 
 from __future__ import annotations
 
@@ -21,12 +21,23 @@ class Exchange(Struct, frozen=True, kw_only=True):
     """Work of the one Python process (DataParallel), on top of its launches."""
     launch_factor: float
     """How many replicas one Python process launches for."""
+    ring_s: float = 0.0
+    """The whole exchange of gradients under DDP, hidden or not."""
+    sent_bytes: float = 0.0
+    """What one node sends to others; 0 where there is one node."""
+    network_bound: bool = False
+    """Whether the network is slower than the links inside a node."""
 
 
 def ring_bytes_per_s(card: GpuSpec, links: Links) -> float:
     """What an all-reduce inside one host reaches: the card's own links where it has any, else PCIe."""
     if card.link_bytes_per_s is not None:
         return card.link_bytes_per_s * links.link_ratio.value
+    return pcie_bytes_per_s(card, links)
+
+
+def pcie_bytes_per_s(card: GpuSpec, links: Links) -> float:
+    """What a card reaches over PCIe, which is also its way to the network."""
     return (card.pcie_bytes_per_s or links.default_pcie_bytes_per_s.value) * links.pcie_ratio.value
 
 
@@ -35,11 +46,27 @@ def straggling_s(device_s: float, gpus: int, ratio: float) -> float:
     return device_s * ratio * math.log2(gpus)
 
 
+def network_passes(gpus: int, nodes: int) -> float:
+    """Times that a node sends the gradients over its network: a ring's share, all of them once between two nodes.
+
+    Source: NCCL, where a ring over all ``gpus`` leaves and enters each node once, and two nodes are a tree whose halves
+    go in opposite directions (NCCL issue 209, nccl-tests issue 22: twice as fast as the ring there).
+    """
+    match nodes:
+        case 1:
+            return 0.0
+        case 2:
+            return 1.0
+        case _:
+            return 2 * (gpus - 1) / gpus
+
+
 def exchange(
     strategy: Strategy,
     *,
     gpus: int,
     nodes: int = 1,
+    network_bytes_per_s: float | None = None,
     gradient_bytes: float,
     parameter_tensors: int,
     batch_bytes: float,
@@ -54,7 +81,9 @@ def exchange(
             Yuan 2009); all but the last bucket hide under the backward pass. DataParallel scatters the batch from GPU
             0, copies the weights to every replica and adds the gradients up there, with one Python process for all.
         gpus: Cards over all nodes.
-        nodes: Hosts; a ring over several goes at the network's rate.
+        nodes: Hosts, ``gpus / nodes`` cards in each; chunks flow through links and network at once, so that the slower
+            of the two decides.
+        network_bytes_per_s: Line rate of one node's network; ``None`` where unknown.
         gradient_bytes: fp32 gradients (autocast keeps them so).
         parameter_tensors: Tensors that DataParallel copies one by one.
         batch_bytes: The whole batch as it lies on GPU 0.
@@ -64,15 +93,26 @@ def exchange(
     """
     if gpus == 1:
         return Exchange(exposed_s=0.0, host_s=0.0, launch_factor=1.0)
-    inside_bytes_per_s = ring_bytes_per_s(card, links)
+    inside_bytes_per_s = ring_bytes_per_s(card, links) if gpus > nodes else pcie_bytes_per_s(card, links)
     match strategy:
         case Strategy.DDP:
-            bytes_per_s = min(inside_bytes_per_s, links.network_bytes_per_s.value) if nodes > 1 else inside_bytes_per_s
-            passes = 2 * (gpus - 1) / gpus
-            ring_s = passes * gradient_bytes / bytes_per_s + links.latency_s.value * gpus
-            last_s = passes * min(gradient_bytes, links.bucket_bytes.value) / bytes_per_s
-            exposed_s = max(ring_s - links.overlap_ratio.value * backward_s, last_s)
-            return Exchange(exposed_s=exposed_s, host_s=0.0, launch_factor=1.0)
+            inside_s = 2 * (gpus - 1) / gpus / inside_bytes_per_s
+            passes = network_passes(gpus, nodes)
+            line_bytes_per_s = network_bytes_per_s or links.network_bytes_per_s.value
+            network_s = passes / (line_bytes_per_s * links.network_ratio.value)
+            byte_s = max(inside_s, network_s)
+            # Around the ring in one node; up and down a tree of nodes.
+            hops = gpus / nodes + 2 * math.log2(nodes)
+            ring_s = byte_s * gradient_bytes + links.latency_s.value * hops
+            last_s = byte_s * min(gradient_bytes, links.bucket_bytes.value)
+            return Exchange(
+                exposed_s=max(ring_s - links.overlap_ratio.value * backward_s, last_s),
+                host_s=0.0,
+                launch_factor=1.0,
+                ring_s=ring_s,
+                sent_bytes=passes * gradient_bytes,
+                network_bound=network_s > inside_s,
+            )
         case Strategy.DP:
             replicas = gpus - 1
             copied_bytes = 2 * replicas * gradient_bytes + batch_bytes * replicas / gpus

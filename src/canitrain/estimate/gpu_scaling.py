@@ -1,12 +1,12 @@
-"""What more GPUs of one kind would bring, and where another one stops helping."""
+"""What more GPUs of one kind and more nodes would bring, and where another one stops helping."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from canitrain.core.dataset import Dataset
 from canitrain.core.feed import Feed
@@ -19,13 +19,14 @@ from canitrain.core.time_calibration import TimeCalibration
 from canitrain.estimate.run_time import run_time
 
 LEAST_SHARE = 0.25
-"""Another GPU helps where it brings at least this share of what it could bring at best."""
+"""Another GPU or node helps where it brings at least this share of what it could bring at best."""
 
 
 class GpuScaling(Struct, frozen=True, kw_only=True):
-    """The run on ``gpus`` equal cards, each with the same batch."""
+    """The run on ``gpus`` equal cards over all ``nodes``, each with the same batch."""
 
     gpus: int
+    nodes: int = 1
     images_per_s: float
     total_s: float
     speedup_ratio: float
@@ -35,9 +36,17 @@ class GpuScaling(Struct, frozen=True, kw_only=True):
     """Of one step, not hidden under the backward pass."""
 
 
+def shares_of(recipe: Recipe) -> tuple[Recipe, ...]:
+    """``recipe`` on 1, 2, ... of one node's GPUs, then with all of them on 2, 4, 8, ... up to its nodes."""
+    doubled = [2**power for power in range(1, recipe.nodes.bit_length()) if 2**power < recipe.nodes]
+    inside = [replace(recipe, gpus=gpus, nodes=1) for gpus in range(1, recipe.gpus + 1)]
+    across = [replace(recipe, nodes=nodes) for nodes in (*doubled, recipe.nodes) if nodes > 1]
+    return (*inside, *across)
+
+
 def gpu_scaling(
     profile: ModelProfile,
-    recipe: Recipe,
+    shares: Sequence[Recipe],
     dataset: Dataset,
     *,
     batch_size: int,
@@ -46,15 +55,15 @@ def gpu_scaling(
     feeds: Sequence[Feed],
     calibration: TimeCalibration,
 ) -> tuple[GpuScaling, ...]:
-    """The run on 1, 2, ... cards; ``feeds[i]`` is what the host feeds ``i + 1`` of them together."""
+    """The run by each of ``shares``, fewest GPUs first; ``feeds[i]`` is what each host feeds its own GPUs."""
     rows: list[GpuScaling] = []
-    for gpus, feed in enumerate(feeds, start=1):
-        shared = msgspec.structs.replace(recipe, gpus=gpus)
+    for shared, feed in zip(shares, feeds, strict=True):
         time = run_time(profile, shared, dataset, batch_size, card, hardware, feed, calibration)
         alone_s = rows[0].total_s if rows else time.total_s.expected
         rows.append(
             GpuScaling(
-                gpus=gpus,
+                gpus=shared.all_gpus,
+                nodes=shared.nodes,
                 images_per_s=time.images_per_s,
                 total_s=time.total_s.expected,
                 speedup_ratio=alone_s / time.total_s.expected,
@@ -66,21 +75,25 @@ def gpu_scaling(
 
 
 def last_that_helps(rows: Sequence[GpuScaling]) -> GpuScaling:
-    """The count after which one more GPU stops helping; the row after it names the bottleneck that is in the way.
+    """The row after which more GPUs stop helping; the row after it names the bottleneck that is in the way.
 
-    Beside n cards the next can raise the speed by 1 / n at best; it helps where it brings ``LEAST_SHARE`` of that.
+    Beside n cards m more can raise the speed by m / n at best; they help where they bring ``LEAST_SHARE`` of that.
     """
     for row, following in pairwise(rows):
         gain = following.speedup_ratio / row.speedup_ratio - 1
-        if gain < LEAST_SHARE / row.gpus:
+        if gain < _least_gain(row, following):
             return row
     return rows[-1]
 
 
 def obstacle_after(rows: Sequence[GpuScaling], useful: GpuScaling) -> Bottleneck | None:
-    """What steps on one card more than ``useful`` wait for; ``None`` where those steps would be faster all the same."""
+    """What steps on more cards than ``useful`` wait for; ``None`` where those steps would be faster all the same."""
     if useful is rows[-1]:
         return None
-    following = rows[useful.gpus]
-    faster = following.images_per_s / useful.images_per_s - 1 >= LEAST_SHARE / useful.gpus
+    following = rows[rows.index(useful) + 1]
+    faster = following.images_per_s / useful.images_per_s - 1 >= _least_gain(useful, following)
     return None if faster else following.bottleneck
+
+
+def _least_gain(row: GpuScaling, following: GpuScaling) -> float:
+    return LEAST_SHARE * (following.gpus / row.gpus - 1)

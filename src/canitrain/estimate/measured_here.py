@@ -139,7 +139,8 @@ def _time(time: Time, ratio: float, *, low_ratio: float, high_ratio: float) -> T
     slowest = max(waiting, key=lambda each: waiting[each])
     device_bound = device_s >= waiting[slowest]
     kept = time.bottleneck if time.bottleneck in _DEVICE_BOUND else Bottleneck.GPU_COMPUTE
-    bottleneck = time.bottleneck if time.bottleneck is Bottleneck.COMMUNICATION else kept if device_bound else slowest
+    exchanging = time.bottleneck in (Bottleneck.COMMUNICATION, Bottleneck.NETWORK)
+    bottleneck = time.bottleneck if exchanging else kept if device_bound else slowest
 
     def scaled(interval: Interval) -> Interval:
         moved = interval.scaled(factor)

@@ -66,7 +66,7 @@ def persistent(profile: ModelProfile, recipe: Recipe) -> Persistent:
     copy_bytes = trainable_bytes + min(tensor_rounding_bytes, trainable_bytes)
     cost = OPTIMIZERS[recipe.optimizer]
     temporary_bytes = cost.temporary_copies * copy_bytes if recipe.foreach else float(profile.largest_parameter_bytes)
-    distributed = recipe.gpus > 1
+    distributed = recipe.all_gpus > 1
     return Persistent(
         weights_bytes=weights_bytes,
         buffers_bytes=float(profile.buffer_bytes),
@@ -93,4 +93,4 @@ def accumulates(profile: ModelProfile, recipe: Recipe) -> bool:
     Decided by the recipe, not by the batch at hand, so that a larger batch never needs less memory.
     """
     batch_size = recipe.batch_size or profile.defaults.batch_size
-    return recipe.effective_batch_size > batch_size * recipe.gpus
+    return recipe.effective_batch_size > batch_size * recipe.all_gpus

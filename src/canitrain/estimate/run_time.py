@@ -51,12 +51,12 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
 
     Args:
         profile: The traced implementation.
-        recipe: A decided run; ``gpus`` of ``device`` share a step.
+        recipe: A decided run; ``gpus`` of ``device`` in each of ``nodes`` share a step.
         dataset: How many images an epoch has.
         batch_size: Images a GPU and step.
         device: The card, or the processor where the run trains on it.
-        hardware: The host: its CPU launches, its storage takes the checkpoints.
-        feed: What the input pipeline delivers.
+        hardware: Each host: its CPU launches, its storage takes the checkpoints.
+        feed: What the input pipeline of one host delivers to its own GPUs.
         calibration: ``profiles/calibration/time.toml``.
 
     Returns:
@@ -74,8 +74,8 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
     later = _with_feed(full, feed, steady, batch_size=batch_size, recipe=recipe, device=device, width=width)
     first = _with_feed(full, feed, feed.first, batch_size=batch_size, recipe=recipe, device=device, width=width)
 
-    steps, rest = divmod(dataset.images, batch_size * recipe.gpus)
-    rest_a_gpu = math.ceil(rest / recipe.gpus)
+    steps, rest = divmod(dataset.images, batch_size * recipe.all_gpus)
+    rest_a_gpu = math.ceil(rest / recipe.all_gpus)
     if rest:
         short = _with_feed(
             device_step(rest_a_gpu), feed, steady, batch_size=rest_a_gpu, recipe=recipe, device=device, width=width
@@ -94,13 +94,16 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
         step_s=later.step_s,
         epoch_s=epoch_s,
         total_s=total_s,
-        images_per_s=batch_size * recipe.gpus / later.step_s.expected,
+        images_per_s=batch_size * recipe.all_gpus / later.step_s.expected,
         bottleneck=later.bottleneck,
         parts=later.parts,
         validation_s=validation_s,
         kinds_s=_kinds_s(full, later.parts),
         energy_kwh=_energy_kwh(device, recipe, busy, total_s.expected, costs),
-        cost=None if recipe.price_per_hour is None else recipe.price_per_hour * total_s.expected / HOUR_S,
+        cost=None
+        if recipe.price_per_hour is None
+        else recipe.price_per_hour * recipe.nodes * total_s.expected / HOUR_S,
+        network=full.network,
     )
 
 
@@ -188,7 +191,7 @@ def _bottleneck(step: StepTime, parts: StepParts, *, on_cpu: bool) -> Bottleneck
         Bottleneck.LAUNCHES: parts.launches_s,
         Bottleneck.DECODE: parts.loader_s,
         Bottleneck.STORAGE: parts.storage_s,
-        Bottleneck.COMMUNICATION: parts.communication_s,
+        Bottleneck.NETWORK if step.network_bound else Bottleneck.COMMUNICATION: parts.communication_s,
     }
     candidates[device] = max(candidates.get(device, 0.0), parts.compute_s)
     return max(candidates, key=lambda name: candidates[name])
@@ -207,10 +210,13 @@ def _validation_s(
     """Forward pass over the validation images, or their loading, whichever is slower, plus the host's share."""
     if not recipe.validation or not dataset.validation_images:
         return 0.0
-    gpus = 1 if profile.implementation.library in ONE_GPU_VALIDATION else recipe.gpus
+    gpus, nodes = (recipe.all_gpus, recipe.nodes)
+    if profile.implementation.library in ONE_GPU_VALIDATION:
+        gpus, nodes = (1, 1)
+    loaded_per_s = nodes * feed.validation_images_per_s.expected
     image_s = max(step.forward_s, step.forward_launches_s) / (batch_size * gpus)
     host_s = costs.validation_host_image_s.value / gpus
-    return dataset.validation_images * max(image_s + host_s, 1 / feed.validation_images_per_s.expected)
+    return dataset.validation_images * max(image_s + host_s, 1 / loaded_per_s)
 
 
 def _checkpoint_s(profile: ModelProfile, recipe: Recipe, hardware: Hardware, calibration: TimeCalibration) -> float:
@@ -248,4 +254,4 @@ def _energy_kwh(device: GpuSpec | Cpu, recipe: Recipe, busy: float, total_s: flo
     if isinstance(device, Cpu) or device.tdp_w is None:
         return None
     share = costs.load_power_ratio.value * busy + costs.idle_power_ratio.value * (1 - busy)
-    return device.tdp_w * share * recipe.gpus * total_s / HOUR_S / _W_PER_KW
+    return device.tdp_w * share * recipe.all_gpus * total_s / HOUR_S / _W_PER_KW

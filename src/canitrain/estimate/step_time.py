@@ -9,8 +9,9 @@ from canitrain.core.hardware import Bench, Cpu
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Phase, Precision, WorkKind
 from canitrain.core.recipe import Recipe
+from canitrain.core.report import NetworkUse
 from canitrain.core.time_calibration import TimeCalibration
-from canitrain.estimate.communication import exchange, straggling_s
+from canitrain.estimate.communication import Exchange, exchange, straggling_s
 from canitrain.estimate.cpu_time import cpu_rates
 from canitrain.estimate.device_rates import DeviceRates, effective_precision, gpu_rates
 from canitrain.estimate.launches import launches_s
@@ -31,6 +32,9 @@ class StepTime(Struct, frozen=True, kw_only=True):
     """Whole step, host; 0 on a CPU, whose kernels carry their own start."""
     forward_launches_s: float
     communication_s: float
+    network: NetworkUse | None = None
+    network_bound: bool = False
+    """Whether what the nodes send each other holds the step up more than the GPUs of one node do."""
 
     @property
     def compute_s(self) -> float:
@@ -92,7 +96,9 @@ def step_time(
     backward_kernels = sum(group.kernels for group in groups if group.phase is Phase.BACKWARD)
     shared = exchange(
         recipe.strategy,
-        gpus=recipe.gpus,
+        gpus=recipe.all_gpus,
+        nodes=recipe.nodes,
+        network_bytes_per_s=recipe.network_bytes_per_s,
         gradient_bytes=trained_parameter_bytes(profile, recipe),
         parameter_tensors=profile.parameter_tensors,
         batch_bytes=shape.batch_size * recipe.gpus * shape.pixels * RGB_FP32_BYTES,
@@ -101,6 +107,7 @@ def step_time(
         links=calibration.links,
     )
     straggling = calibration.links.straggler_ratio[profile.size_rule].value
+    waiting_s = straggling_s(sum(group.time_s for group in groups), recipe.all_gpus, straggling)
     launch = calibration.launch
     forward_launches_s = launches_s(forward_kernels, 0.0, cpu, launch)
     all_launches_s = launches_s(forward_kernels + backward_kernels, update.kernels / steps, cpu, launch)
@@ -109,7 +116,22 @@ def step_time(
         optimizer_s=_traffic_s(update.traffic_bytes, rates) / steps,
         launches_s=all_launches_s * shared.launch_factor + shared.host_s,
         forward_launches_s=forward_launches_s,
-        communication_s=shared.exposed_s + straggling_s(sum(group.time_s for group in groups), recipe.gpus, straggling),
+        communication_s=shared.exposed_s + waiting_s,
+        network=_network(recipe, shared, calibration),
+        network_bound=shared.network_bound and shared.exposed_s > waiting_s,
+    )
+
+
+def _network(recipe: Recipe, shared: Exchange, calibration: TimeCalibration) -> NetworkUse | None:
+    if recipe.nodes == 1:
+        return None
+    return NetworkUse(
+        nodes=recipe.nodes,
+        bytes_per_s=recipe.network_bytes_per_s or calibration.links.network_bytes_per_s.value,
+        assumed=recipe.network_bytes_per_s is None,
+        sent_bytes=shared.sent_bytes,
+        exchange_s=shared.ring_s,
+        exposed_s=shared.exposed_s,
     )
 
 
@@ -135,4 +157,4 @@ def _traffic_s(size_bytes: float, rates: DeviceRates) -> float:
 
 def accumulation_steps(recipe: Recipe, batch_size: int) -> int:
     """Steps between two updates, so that the recipe's effective batch is kept."""
-    return max(1, round(recipe.effective_batch_size / (batch_size * recipe.gpus)))
+    return max(1, round(recipe.effective_batch_size / (batch_size * recipe.all_gpus)))

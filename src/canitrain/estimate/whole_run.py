@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from canitrain.core.calibration import Calibration
 from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.question import Question, RunEstimate
@@ -12,7 +10,7 @@ from canitrain.core.target import CpuTarget
 from canitrain.estimate.disk import disk_need
 from canitrain.estimate.feed import feed
 from canitrain.estimate.gpu_memory import gpu_memory
-from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps, obstacle_after
+from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps, obstacle_after, shares_of
 from canitrain.estimate.host_memory import host_memory
 from canitrain.estimate.memory_evidence import memory_evidence
 from canitrain.estimate.memory_timeline import memory_timeline
@@ -69,14 +67,14 @@ def loader_warnings(question: Question, calibration: Calibration) -> tuple[str, 
 
 
 def scaling(question: Question, batch_size: int, calibration: Calibration) -> Scaling | None:
-    """What each of the GPUs adds, at ``batch_size`` on each; ``None`` where there are not several."""
+    """What each of the GPUs and nodes adds, at ``batch_size`` on each GPU; ``None`` where there are not several."""
     recipe, target = question.recipe, question.target
-    if isinstance(target, CpuTarget) or recipe.gpus < 2:  # noqa: PLR2004  # several
+    if isinstance(target, CpuTarget) or recipe.all_gpus == 1:
         return None
-    shares = [replace(recipe, gpus=count) for count in range(1, recipe.gpus + 1)]
+    shares = shares_of(recipe)
     rows = gpu_scaling(
         question.profile,
-        recipe,
+        shares,
         question.dataset,
         batch_size=batch_size,
         card=target.card,
@@ -89,10 +87,17 @@ def scaling(question: Question, batch_size: int, calibration: Calibration) -> Sc
     useful = last_that_helps(rows)
     return Scaling(
         rows=tuple(
-            ScalingRow(gpus=row.gpus, images_per_s=row.images_per_s, total_s=row.total_s, bottleneck=row.bottleneck)
+            ScalingRow(
+                gpus=row.gpus,
+                nodes=row.nodes,
+                images_per_s=row.images_per_s,
+                total_s=row.total_s,
+                bottleneck=row.bottleneck,
+            )
             for row in rows
         ),
         useful_gpus=useful.gpus,
+        useful_nodes=useful.nodes,
         obstacle=obstacle_after(rows, useful),
     )
 

@@ -52,12 +52,12 @@ def batch_steps(limit: int, *also: int) -> Iterator[int]:
 
 def dataset_limit(question: Question) -> int:
     """The largest batch a GPU that the dataset fills, at most ``LARGEST_BATCH``."""
-    return max(1, min(LARGEST_BATCH, question.dataset.images // question.recipe.gpus))
+    return max(1, min(LARGEST_BATCH, question.dataset.images // question.recipe.all_gpus))
 
 
 def recipe_limit(question: Question) -> int:
     """Images a GPU and step at the recipe's effective batch."""
-    return max(1, question.recipe.effective_batch_size // question.recipe.gpus)
+    return max(1, question.recipe.effective_batch_size // question.recipe.all_gpus)
 
 
 def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
@@ -88,7 +88,7 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
 
 def accumulation_steps(question: Question, batch_size: int) -> int:
     """Steps between updates that keep the recipe's effective batch, 1 where the batch already is as large."""
-    return max(1, round(question.recipe.effective_batch_size / (batch_size * question.recipe.gpus)))
+    return max(1, round(question.recipe.effective_batch_size / (batch_size * question.recipe.all_gpus)))
 
 
 def _squeezed(question: Question, candidates: Sequence[Candidate]) -> Choice:

@@ -55,7 +55,7 @@ def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOptio
     alone = replace(
         question,
         hardware=replace(question.hardware, software=software),
-        recipe=replace(question.recipe, gpus=1),
+        recipe=replace(question.recipe, gpus=1, nodes=1, network_bytes_per_s=None),
         target=_idle(card),
     )
     tried = _batches(alone)

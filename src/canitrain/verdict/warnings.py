@@ -48,11 +48,11 @@ def _idle_gpus(question: Question) -> Iterator[str]:
 def _batch(question: Question, plan: Plan) -> Iterator[str]:
     batch_size = plan.run.batch_size
     images = question.dataset.images
-    if batch_size * question.recipe.gpus > images:
-        yield f"a batch of {batch_size * question.recipe.gpus} is more than the {images:,} images that there are"
+    whole = batch_size * question.recipe.all_gpus
+    if whole > images:
+        yield f"a batch of {whole} is more than the {images:,} images that there are"
     limit = recipe_limit(question)
     if batch_size > limit:
-        whole = batch_size * question.recipe.gpus
         ratio = whole / question.recipe.effective_batch_size
         yield (
             f"a batch of {whole} is {ratio:.2g}x the recipe's {question.recipe.effective_batch_size}: "
