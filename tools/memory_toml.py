@@ -170,9 +170,9 @@ def _spread(bounds: tuple[float, float], level: EvidenceLevel, fitted: FittedMem
     factor, least = WIDENING[level]
     low = max(0.3, 1 - max((1 - bounds[0]) * factor, least))
     high = 1 + max((bounds[1] - 1) * factor, least)
-    source = f"held-out models of {fitted.runs} timm runs on an A100"
+    source = f"fitted on {fitted.runs} timm runs on an A100, range from models held out"
     if level is not EvidenceLevel.CALIBRATED:
-        source = f"{factor:g} times the interval of {source}"
+        source = f"{source}, made {factor:g} times as wide"
     return Spread(
         low=Coefficient(value=round(low, 4), unit="ratio", source=source, residual=fitted.residual),
         high=Coefficient(value=round(high, 4), unit="ratio", source=source, residual=fitted.residual),
