@@ -78,6 +78,8 @@ def test_a_typed_name_finds_the_card_that_is_meant(text: str) -> None:
         ("4090 48gb", "GeForce RTX 4090"),
         ("rtx 6000", "RTX 6000 Ada Generation"),
         ("orin", "Jetson Orin NX"),
+        ("jetson", "Jetson Nano"),
+        ("jetson", "canitrain gpus jetson"),
         ("mi300", "Instinct MI300X"),
         ("banana", "canitrain gpus"),
         ("", "canitrain gpus"),

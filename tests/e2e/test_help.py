@@ -26,6 +26,12 @@ def test_help_names_every_command(terminal: Terminal, arguments: tuple[str, ...]
     assert "canitrain check --model fasterrcnn --images 20000" in finished.out
 
 
+def test_nothing_typed_is_no_error_with_an_empty_message(terminal: Terminal) -> None:
+    finished = terminal()
+
+    assert (finished.code, finished.err) == (2, "")
+
+
 def test_every_option_of_the_design_is_there(terminal: Terminal) -> None:
     text = terminal("check", "--help").out
     options = [
@@ -47,6 +53,8 @@ def test_every_option_of_the_design_is_there(terminal: Terminal) -> None:
         "--ram",
         "--storage",
         "--strategy",
+        "--nodes",
+        "--network",
         "--freeze",
         "--max-time",
         "--assume-idle",

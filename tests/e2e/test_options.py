@@ -116,6 +116,17 @@ def test_device_cpu_trains_on_the_processor_of_a_machine_with_a_gpu(terminal: Te
     assert document["time"]["bottleneck"] == "cpu-compute"
 
 
+def test_described_cores_beyond_this_machines_compute_too(terminal: Terminal) -> None:
+    def step_s(cores: int) -> float:
+        seconds: float = report(terminal, "--device", "cpu", "--cpu-cores", str(cores))["time"]["step_s"]["expected"]
+        return seconds
+
+    # The desktop has 6 cores with 2 hardware threads each: 12 usable are 6 that compute, 64 are 32.
+    assert step_s(3) > step_s(6) == step_s(12) > step_s(24) > step_s(64)
+    cpu = report(terminal, "--cpu-cores", "64")["hardware"]["cpu"]
+    assert (cpu["logical_cores"]["value"], cpu["physical_cores"]["value"]) == (64, 32)
+
+
 def test_amp_is_off_on_a_cpu_unless_asked_for(terminal: Terminal) -> None:
     assert report(terminal, model="yolov5s")["recipe"]["precision"] == "amp"
     assert report(terminal, "--device", "cpu", model="yolov5s")["recipe"]["precision"] == "fp32"
@@ -164,6 +175,66 @@ def test_several_gpus_show_what_each_brings(terminal: Terminal) -> None:
     assert len(rates) == 8
     assert rates[-1] == pytest.approx(shared["time"]["images_per_s"])
     assert rates[1] > rates[0]
+
+
+NODES = ("--gpu", "2x RTX 3060", "--ram", "64GiB", "--cpu-cores", "8", "--storage", "nvme", "--batch-size", "8")
+
+
+def test_nodes_share_the_run_and_the_network_is_assumed_and_said(terminal: Terminal) -> None:
+    one = report(terminal, *NODES, "--price-per-hour", "2", model="yolov5m")
+    four = report(terminal, *NODES, "--price-per-hour", "2", "--nodes", "4", model="yolov5m")
+
+    assert (one["recipe"]["nodes"], four["recipe"]["nodes"]) == (1, 4)
+    assert four["device"] == "4 nodes of 2x GeForce RTX 3060"
+    assert four["memory"] == one["memory"]
+    assert one["time"]["images_per_s"] < four["time"]["images_per_s"] < 4 * one["time"]["images_per_s"]
+    assert four["time"]["cost"] == pytest.approx(four["time"]["total_s"]["expected"] / 3600 * 2 * 4)
+    assert one["time"]["network"] is None
+    assert four["time"]["network"]["assumed"] is True
+    assert any("10 Gb/s is assumed (set --network)" in warning for warning in four["warnings"])
+    assert [(row["gpus"], row["nodes"]) for row in four["scaling"]["rows"]] == [(1, 1), (2, 1), (4, 2), (8, 4)]
+
+
+def test_a_slow_network_is_named_and_a_faster_one_advised(terminal: Terminal) -> None:
+    slow = report(terminal, *NODES, "--nodes", "4", "--network", "1Gb/s", model="yolov5m")
+    fast = report(terminal, *NODES, "--nodes", "4", "--network", "100Gb/s", model="yolov5m")
+    shown = " ".join(terminal.check(*NODES, "--nodes", "4", "--network", "1Gb/s", model="yolov5m").out.split())
+
+    assert slow["time"]["bottleneck"] == "network"
+    assert slow["time"]["network"]["assumed"] is False
+    assert fast["time"]["bottleneck"] != "network"
+    assert any(advice["change"] == "--network 100Gb/s" for advice in slow["advice"])
+    assert not any("--network" in advice["change"] for advice in fast["advice"])
+    # 21.2 million parameters x 4 bytes x 2 x 7 / 8 = 148 MB
+    assert "Network each of 4 nodes sends 141 MiB of gradients a step at 1 Gb/s" in shown
+    assert "Waits for the network between the nodes" in shown
+    assert "another brings little: they wait for the network between the nodes" in shown
+
+
+@pytest.mark.parametrize("format_", ["text", "markdown", "html", "github"])
+def test_every_format_tells_of_the_nodes(terminal: Terminal, format_: str) -> None:
+    options = (*NODES, "--nodes", "4", "--price-per-hour", "2", "--format", format_)
+    shown = " ".join(terminal.check(*options, model="yolov5m").out.split())
+
+    for words in ("8 GPUs in 4 nodes", "each of 4 nodes: ", "of gradients a step at 10 Gb/s", "for each of 4 nodes"):
+        assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        (("--strategy", "dp", "--gpu", "T4"), "--strategy dp changes nothing: the run is on one GPU"),
+        (("--strategy", "ddp", "--device", "cpu"), "--strategy ddp changes nothing: the run is on the CPU"),
+        (("--strategy", "dp", "--gpu", "2x T4"), None),
+        (("--gpu", "T4"), None),
+    ],
+)
+def test_a_strategy_with_nothing_to_share_is_said_to_change_nothing(
+    terminal: Terminal, options: tuple[str, ...], warned: str | None
+) -> None:
+    document = report(terminal, *options, model="yolov5s")
+
+    assert [warning for warning in document["warnings"] if "--strategy" in warning] == ([warned] if warned else [])
 
 
 def test_two_cores_make_more_gpus_useless_and_the_report_says_why(terminal: Terminal) -> None:

@@ -155,6 +155,21 @@ def test_voc_counts_objects_and_its_lists_name_the_splits(tmp_path):
         assert (found.boxes_mean, found.boxes_max, found.classes) == (3.0, 4.0, 2)
 
 
+def test_voc_images_of_no_list_do_not_train_and_trainval_stands_in_for_train(tmp_path):
+    for name in ("a", "b", "c", "d"):
+        png(tmp_path / "JPEGImages" / f"{name}.png", 500, 375)
+    lists = tmp_path / "ImageSets" / "Main"
+    assert scan(tmp_path).images == 4
+
+    text(lists / "trainval.txt", "a\nb\n")
+    assert (scan(tmp_path).images, scan(tmp_path).validation_images) == (2, 0)
+
+    # b is in both: of trainval, train.txt names what trains.
+    text(lists / "train.txt", "a\n")
+    text(lists / "val.txt", "b\n")
+    assert (scan(tmp_path).images, scan(tmp_path).validation_images) == (1, 1)
+
+
 def test_broken_files_are_skipped_and_counted(tmp_path):
     png(tmp_path / "a.png", 640, 480)
     (tmp_path / "b.jpg").write_bytes(b"")

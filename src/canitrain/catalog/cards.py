@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from functools import cache
 
 from canitrain.catalog.card_names import CardName, parse_counts, parse_name, rank
@@ -50,8 +51,9 @@ def find_card(text: str) -> GpuSpec:
     best = min(cost for cost, _ in ranked)
     cards = sorted((card for cost, card in ranked if cost == best), key=lambda card: card.memory_bytes)
     if len({frozenset(parse_name(card.name).words) for card in cards}) > 1:
-        named = ", ".join(card.name for card in cards[:_SUGGESTIONS])
-        raise InputError(f"{text.strip()!r} could be several GPUs", hint=f"say which: {named}")
+        named, more = ", ".join(card.name for card in cards[:_SUGGESTIONS]), len(cards) - _SUGGESTIONS
+        rest = f"; all {len(cards)}: canitrain gpus {shlex.quote(text.strip())}" if more > 0 else ""
+        raise InputError(f"{text.strip()!r} could be several GPUs", hint=f"say which: {named}{rest}")
     return cards[0]
 
 

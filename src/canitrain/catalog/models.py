@@ -17,6 +17,7 @@ from canitrain.core.profile import Defaults, Implementation, ModelProfile, Preci
 
 _OURS_HINT = "install canitrain again; if that does not help, report it"
 _USERS_HINT = "write it with: canitrain trace SPEC --output PROFILE.json"
+_PYTHON_FILE = re.compile(r"\.py(?::(?P<function>\w+))?$")
 _SUGGESTIONS = 3
 _OTHERS = "any other: canitrain trace timm:NAME --output NAME.json (or torchvision:, yolov5:, effdet:)"
 
@@ -81,6 +82,12 @@ def _paths() -> tuple[Path, ...]:
 
 def _resolve(name_or_path: str) -> tuple[Path, Owner]:
     """The file that is meant: one that is named, one of ours by its own name, or one of ours by an alias."""
+    if (code := _PYTHON_FILE.search(name_or_path)) is not None:
+        file, function = name_or_path[: code.start()], code["function"] or "build"
+        raise InputError(
+            f"{name_or_path} is code, not a profile",
+            hint=f"trace it first: canitrain trace {file}.py:{function} --output {Path(file).name}.json",
+        )
     if name_or_path.endswith(".json") or "/" in name_or_path or "\\" in name_or_path:
         return Path(name_or_path), Owner.USER
     wanted = _plain(name_or_path)

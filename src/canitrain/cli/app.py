@@ -34,6 +34,8 @@ COMPLETION_VARIABLE = "_CANITRAIN_COMPLETE"
 DEBUG_VARIABLE = "CANITRAIN_DEBUG"
 OBJECTS_BEFORE_COLLECTION = 200_000
 """New objects before Python looks for garbage; tracing and measuring, which make some, get there soon."""
+NO_ARGUMENTS = "NoArgsIsHelpError"
+"""What click raises where nothing was typed; typer may bring its own copy of the class."""
 _TOP_EXAMPLES = (
     "canitrain check --model fasterrcnn --images 20000",
     'canitrain check --model yolov5m --data ./my-images --gpu "RTX 3060"',
@@ -121,6 +123,8 @@ def _click_exception() -> type[Exception]:
 
 
 def _usage_error(error: Exception) -> int:
+    if type(error).__name__ == NO_ARGUMENTS:  # its message is the help, which is printed by now
+        return ExitCode.BAD_INPUT
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else PROGRAM
     message = _in_our_words(error) or (error.format_message() if hasattr(error, "format_message") else str(error))

@@ -38,11 +38,29 @@ class DatasetOptions(Struct, frozen=True, kw_only=True):
                 "--dataset and --data were both given", hint="leave --dataset out: the images of --data are scanned"
             )
         if self.images is None and self.data is None:
-            raise InputError("how many images?", hint="give --images 20000, or --data and the folder of the images")
+            raise InputError("how many images?", hint=_how_many(self.name))
+        if self.data is not None and self.data.is_file():
+            raise InputError(
+                f"{self.data} is a file", hint=f"give --data a folder of images, like {self.data.absolute().parent}"
+            )
         if self.data is not None and not self.data.is_dir():
             raise InputError(f"there is no folder {self.data}", hint="give --data the folder of the training images")
         if self.image_bytes is not None:
             parse_bytes(self.image_bytes)
+
+
+def _how_many(name: str | None) -> str:
+    """The hint for a check that names no number of images: a known dataset's own, where it names that one.
+
+    Raises:
+        InputError: no dataset is called ``name``.
+    """
+    if name is None:
+        return "give --images 20000, or --data and the folder of the images"
+    from canitrain.catalog import load_dataset  # noqa: PLC0415  # only for an error
+
+    known = load_dataset(name)
+    return f"all of {known.name}: --images {known.images}; --dataset only says what images are like"
 
 
 def find_dataset(options: DatasetOptions) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from msgspec.structs import replace
 
 from canitrain.cli.one_pool import POOL_SOURCE, share_memory
 from canitrain.core.errors import InputError
-from canitrain.core.fact import Known, Unknown
-from canitrain.core.hardware import DESCRIBED, Driver, Hardware, StorageKind
+from canitrain.core.fact import Known, Unknown, value_or_none
+from canitrain.core.hardware import DESCRIBED, Cpu, Driver, Hardware, StorageKind
 from canitrain.core.units import parse_bytes
 
 SOURCE = "command line"
@@ -49,8 +50,7 @@ def _described(machine: Hardware, options: MachineOptions) -> Hardware:
     if options.gpu is not None:
         machine = _with_gpus(machine, options.gpu)
     if options.cpu_cores is not None:
-        cores = Known(value=options.cpu_cores, source=SOURCE)
-        machine = replace(machine, cpu=replace(machine.cpu, usable_cores=cores, bounds=()))
+        machine = replace(machine, cpu=_with_cores(machine.cpu, options.cpu_cores))
     if options.ram is not None:
         size_bytes = Known(value=parse_bytes(options.ram, needs_unit=True), source=SOURCE)
         ram = replace(
@@ -67,6 +67,22 @@ def _described(machine: Hardware, options: MachineOptions) -> Hardware:
             warnings=(*_assumptions(machine, options.gpu, of_this_machine=options.hardware is None), *machine.warnings),
         )
     return machine
+
+
+def _with_cores(cpu: Cpu, cores: float) -> Cpu:
+    """``cpu`` with ``cores`` usable; one with more than there are here has as many hardware threads a core as here."""
+    usable = Known(value=cores, source=SOURCE)
+    logical, physical = value_or_none(cpu.logical_cores), value_or_none(cpu.physical_cores)
+    if logical is None or cores <= logical:
+        return replace(cpu, usable_cores=usable, bounds=())
+    threads = max(1, logical // physical) if physical else 1
+    return replace(
+        cpu,
+        usable_cores=usable,
+        logical_cores=Known(value=math.ceil(cores), source=SOURCE),
+        physical_cores=Known(value=math.ceil(cores / threads), source=SOURCE),
+        bounds=(),
+    )
 
 
 def _assumptions(machine: Hardware, gpu: str, *, of_this_machine: bool) -> Iterator[str]:

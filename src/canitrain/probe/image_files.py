@@ -21,6 +21,15 @@ class Split(enum.Enum):
     TEST = "test"
 
 
+_VOC_LISTS = (
+    ("test", Split.TEST),
+    ("trainval", Split.TRAIN),
+    ("val", Split.VALIDATION),
+    ("train", Split.TRAIN),
+)
+"""Files of ``ImageSets/Main``; what a later one names counts."""
+
+
 class ImageFile(Struct, frozen=True, kw_only=True):
     """One file with an image's suffix."""
 
@@ -33,8 +42,8 @@ def find_images(directory: Path) -> tuple[ImageFile, ...]:
 
     A link to a folder that ``directory`` itself lies in is not: what else is there is no part of the dataset.
 
-    The split comes from folder names: ``val*`` and ``test*`` say so, everything else trains. PASCAL VOC's lie in
-    ``ImageSets/Main/val.txt``.
+    The split comes from folder names: ``val*`` and ``test*`` say so, everything else trains. PASCAL VOC's splits are
+    the lists in ``ImageSets/Main``.
     """
     found = []
     seen: set[tuple[int, int]] = set()
@@ -75,19 +84,24 @@ def split_of(names: tuple[str, ...]) -> Split:
 def _voc_splits(directory: Path, files: tuple[ImageFile, ...]) -> tuple[ImageFile, ...]:
     """``files`` with the validation and test images of every ``ImageSets/Main`` below ``directory`` marked.
 
-    An image that ``train.txt`` names trains; one that only ``val.txt`` or ``test.txt`` names does not.
+    An image that ``train.txt`` names trains; one that only ``val.txt`` or ``test.txt`` names does not, and neither
+    does one that no list names where there is a list of those that train: it is of VOC's other tasks. ``trainval.txt``
+    is what trains where it stands alone.
     """
     lists: dict[Path, dict[str, Split]] = {}
     for pattern in ("ImageSets/Main", "*/ImageSets/Main", "*/*/ImageSets/Main"):
         for folder in directory.glob(pattern):
             named = lists.setdefault(folder.parents[1] / "JPEGImages", {})
-            for name, split in (("test", Split.TEST), ("val", Split.VALIDATION), ("train", Split.TRAIN)):
+            for name, split in _VOC_LISTS:
                 path = folder / f"{name}.txt"
                 if path.is_file():
                     named.update(dict.fromkeys(path.read_text(errors="replace").split(), split))
     if not lists:
         return files
-    return tuple(
-        ImageFile(path=file.path, split=lists.get(file.path.parent, {}).get(file.path.stem, file.split))
-        for file in files
-    )
+    return tuple(ImageFile(path=file.path, split=_listed(file, lists.get(file.path.parent, {}))) for file in files)
+
+
+def _listed(file: ImageFile, named: dict[str, Split]) -> Split:
+    """The split of one image by its folder's lists."""
+    unnamed = Split.TEST if Split.TRAIN in named.values() else file.split
+    return named.get(file.path.stem, unnamed)
