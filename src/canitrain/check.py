@@ -75,7 +75,7 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
         dataset=dataset,
         recipe=recipe,
         hardware=hardware,
-        device=target_label(target),
+        device=target_label(target, recipe.nodes),
         batch_size=plan.run.batch_size,
         evidence=corrected_evidence(evidence(question, calibration), correction),
         memory=plan.run.memory,

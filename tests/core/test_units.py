@@ -136,3 +136,37 @@ def test_a_longer_duration_is_never_shown_as_a_shorter_one(duration_s):
     names = {"ms": 1e-3, "s": 1, "min": 60, "h": 3600, "days": 86_400, "years": 365.25 * 86_400}
     number, unit = units.format_duration(duration_s).split()
     assert float(number) * names[unit] == pytest.approx(duration_s, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_per_s"),
+    [
+        ("10Gb/s", 1.25e9),
+        ("100 Gb/s", 12.5e9),
+        ("25Gbit/s", 3.125e9),
+        ("10GbE", 1.25e9),
+        ("200gbps", 25e9),
+        ("100G", 12.5e9),
+        ("800 Mb/s", 1e8),
+        ("1.6Tb/s", 2e11),
+        ("12.5GB/s", 12.5e9),  # only a capital B means bytes
+    ],
+)
+def test_networks_are_read_in_bits_as_they_are_sold(text, bytes_per_s):
+    assert units.parse_network(text) == pytest.approx(bytes_per_s)
+
+
+@pytest.mark.parametrize("text", ["", "fast", "10", "0Gb/s", "-1Gb/s", "10Gb/h", "10 GiB/s", "1000000Tb/s", "nanGb/s"])
+def test_what_is_no_network_is_refused_with_the_way_to_write_one(text):
+    with pytest.raises(InputError) as raised:
+        units.parse_network(text)
+    assert "10Gb/s" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_s", "text"),
+    [(1.25e9, "10 Gb/s"), (12.5e9, "100 Gb/s"), (1e8, "800 Mb/s"), (3.125e8, "2.5 Gb/s"), (2e11, "1,600 Gb/s")],
+)
+def test_networks_are_shown_in_bits(bytes_per_s, text):
+    assert units.format_network(bytes_per_s) == text
+    assert units.parse_network(text.replace(",", "")) == pytest.approx(bytes_per_s)

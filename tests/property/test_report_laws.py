@@ -191,3 +191,31 @@ def test_a_fact_lost_never_turns_a_no_go_or_unknown_into_a_go(hardware: Hardware
         after = report_on(machine, name).verdict.status
 
         assert not (before in (Status.NO_GO, Status.UNKNOWN) and after is Status.GO)
+
+
+@EASE
+@given(
+    hardware=machines(),
+    name=st.sampled_from(MODELS),
+    nodes=st.sampled_from([2, 3, 16, 1024]),
+    gbit=st.one_of(st.none(), st.integers(min_value=1, max_value=800)),
+)
+def test_several_nodes_get_a_report_and_never_more_than_their_number(
+    hardware: Hardware, name: str, nodes: int, gbit: int | None
+) -> None:
+    machine = with_free(hardware, 14 * GIB)
+    network = None if gbit is None else f"{gbit}Gb/s"
+    one = report_on(machine, name, 10**6, batch_size=2)
+    many = report_on(machine, name, 10**6, batch_size=2, nodes=nodes, network=network)
+    assert one.time is not None
+    assert many.time is not None
+    assert many.scaling is not None
+
+    for format_ in Format:
+        assert render(many, format_)
+    assert msgspec.json.decode(render(many, Format.JSON), type=Report) == many
+    assert many.time.images_per_s <= nodes * one.time.images_per_s * (1 + 1e-9)
+    assert many.time.step_s.expected == pytest.approx(many.time.parts.step_s)
+    assert many.scaling.rows[-1].images_per_s == pytest.approx(many.time.images_per_s)
+    assert many.time.network is not None
+    assert many.time.parts.communication_s >= many.time.network.exposed_s

@@ -89,7 +89,7 @@ def test_no_more_lines_than_a_reader_reads() -> None:
 
 def test_every_change_changes_something_and_names_itself() -> None:
     storage = replace(HARDWARE.storage, kind=known(StorageKind.HDD))
-    asked = question(hardware=replace(HARDWARE, storage=storage), optimizer=Optimizer.ADAM, workers=2)
+    asked = question(hardware=replace(HARDWARE, storage=storage), optimizer=Optimizer.ADAM, workers=2, nodes=2)
     found = list(changes(asked))
 
     assert len(found) >= len(CHANGES)

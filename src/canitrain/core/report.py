@@ -11,6 +11,7 @@ from canitrain.core.dataset import Dataset
 from canitrain.core.evidence import Evidence
 from canitrain.core.hardware import Hardware
 from canitrain.core.interval import Interval
+from canitrain.core.network import NetworkUse
 from canitrain.core.profile import ImageSize, Implementation, Phase, Precision
 from canitrain.core.recipe import Recipe
 
@@ -160,22 +161,6 @@ class StepParts(Struct, frozen=True, kw_only=True):
         if self.loads_between_steps:
             return device_s + self.loader_s + self.storage_s + self.communication_s
         return max(device_s, self.loader_s, self.storage_s) + self.communication_s
-
-
-class NetworkUse(Struct, frozen=True, kw_only=True):
-    """What the nodes of a run send each other in one step."""
-
-    nodes: int
-    bytes_per_s: float
-    """Line rate of one node's network, as given or as assumed."""
-    assumed: bool
-    """Nobody said how fast the network is."""
-    sent_bytes: float
-    """Gradients that one node sends a step."""
-    exchange_s: float
-    """The whole exchange, hidden or not."""
-    exposed_s: float
-    """Of it, what the backward pass does not hide: part of ``StepParts.communication_s``."""
 
 
 class Time(Struct, frozen=True, kw_only=True):

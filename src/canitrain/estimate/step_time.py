@@ -6,10 +6,10 @@ from msgspec import Struct
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Bench, Cpu
+from canitrain.core.network import NetworkUse
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Phase, Precision, WorkKind
 from canitrain.core.recipe import Recipe
-from canitrain.core.report import NetworkUse
 from canitrain.core.time_calibration import TimeCalibration
 from canitrain.estimate.communication import Exchange, exchange, straggling_s
 from canitrain.estimate.cpu_time import cpu_rates

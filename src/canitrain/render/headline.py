@@ -7,8 +7,9 @@ from typing import assert_never
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Gpu
+from canitrain.core.network import NetworkUse
 from canitrain.core.report import Bottleneck, CardOption, Reason, Report, Resource, Scaling, Status
-from canitrain.core.units import format_bytes
+from canitrain.core.units import format_bytes, format_duration, format_network
 from canitrain.render.figures import duration_interval, images_per_s
 from canitrain.render.words import BOTTLENECK, CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
 
@@ -87,8 +88,10 @@ def run_line(report: Report) -> str:
     """Batch, precision, epochs, images, size, optimizer and workers of the run that the figures speak of."""
     recipe, chosen = report.recipe, report.recommendation
     batch = "batch not decided" if report.batch_size is None else f"batch {report.batch_size}"
-    if recipe.gpus > 1:
-        batch += f" on each of {recipe.gpus} GPUs"
+    if recipe.all_gpus > 1:
+        batch += f" on each of {recipe.all_gpus} GPUs"
+    if recipe.nodes > 1:
+        batch += f" in {recipe.nodes} nodes"
     if chosen.accumulation_steps > 1 and report.batch_size == chosen.batch_size:
         batch += f" x {chosen.accumulation_steps} accumulated"
     parts = [
@@ -116,16 +119,39 @@ def recommendation_line(report: Report) -> str:
 
 
 def scaling_line(scaling: Scaling) -> str:
-    """``images/s on 1=400, 2=770``: by number of GPUs, and where another one stops helping."""
-    counts = ", ".join(f"{row.gpus}={images_per_s(row.images_per_s)}" for row in scaling.rows)
-    useful = scaling.useful_gpus
-    if useful == len(scaling.rows):
+    """``images/s on 1=400, 2=770; with 2 nodes=1500``: by GPUs and nodes, and where another one stops helping."""
+    inside, across = ([row for row in scaling.rows if (row.nodes > 1) is several] for several in (False, True))
+    counts = ", ".join(f"{row.gpus}={images_per_s(row.images_per_s)}" for row in inside)
+    if across:
+        counts += "; with " + ", ".join(f"{row.nodes} nodes={images_per_s(row.images_per_s)}" for row in across)
+    if scaling.useful_gpus == scaling.rows[-1].gpus:
         return f"images/s on {counts}"
+    full_node = scaling.useful_gpus == inside[-1].gpus * scaling.useful_nodes
+    useful = _counted(scaling.useful_nodes, "node") if across and full_node else f"{scaling.useful_gpus}"
     if scaling.obstacle is None:
         why = "steps get faster, but what each epoch does besides them (start, validation, checkpoint) takes longer"
     else:
         why = f"they wait for {BOTTLENECK[scaling.obstacle]}"
     return f"images/s on {counts}; beyond {useful} another brings little: {why}"
+
+
+def network_line(use: NetworkUse) -> str:
+    """What the nodes send each other in a step, how long it takes, and how much of that the step waits for."""
+    assumed = ", which is assumed (--network)" if use.assumed else ""
+    hidden = use.exchange_s - use.exposed_s
+    waits = (
+        f"{format_duration(use.exposed_s)} of it not hidden under the backward pass" if hidden > 0 else "none hidden"
+    )
+    return (
+        f"each of {use.nodes} nodes sends {format_bytes(use.sent_bytes)} of gradients a step at "
+        f"{format_network(use.bytes_per_s)}{assumed}: {format_duration(use.exchange_s)}, {waits}"
+    )
+
+
+def cost_line(report: Report, cost: float) -> str:
+    """The cost of the run, and at which price of how many machines."""
+    nodes = f" for each of {report.recipe.nodes} nodes" if report.recipe.nodes > 1 else ""
+    return f"about {cost:,.2f} at {report.recipe.price_per_hour:,g} an hour{nodes}"
 
 
 def cards_line(cards: Sequence[CardOption]) -> str | None:
@@ -157,7 +183,8 @@ def machine_line(report: Report) -> str:
         f"data on {STORAGE[kind.value]}" if isinstance(kind, Known) else "disk of unknown kind",
         _gpus(machine.gpus),
     ]
-    return ", ".join(parts)
+    each = f"each of {report.recipe.nodes} nodes: " if report.recipe.nodes > 1 else ""
+    return each + ", ".join(parts)
 
 
 def defaults_line(report: Report) -> str:

@@ -32,7 +32,7 @@ def needs(report: Report) -> tuple[Need, ...]:
         memory = report.memory
         if memory.gpu is not None:
             row = _bytes_row(report, Resource.GPU_MEMORY, memory.gpu.device_bytes, memory.gpu.budget_bytes)
-            rows.append(replace(row, label="Each GPU") if report.recipe.gpus > 1 else row)
+            rows.append(replace(row, label="Each GPU") if report.recipe.all_gpus > 1 else row)
         rows.append(_bytes_row(report, Resource.RAM, memory.host.ram_bytes, memory.host.ram_budget_bytes))
         if memory.host.shm_bytes.high > 0:
             rows.append(_bytes_row(report, Resource.SHM, memory.host.shm_bytes, memory.host.shm_budget_bytes))

@@ -8,7 +8,7 @@ from canitrain.core.report import Report, Time
 from canitrain.core.units import format_bytes, format_duration
 from canitrain.render.batch_table import fit_word, shown_batches
 from canitrain.render.figures import bytes_interval, duration_interval, epoch, images_per_s, parts_that_add_up, percent
-from canitrain.render.headline import scaling_line
+from canitrain.render.headline import cost_line, network_line, scaling_line
 from canitrain.render.needs import needs
 from canitrain.render.words import BOTTLENECK, STATUS
 
@@ -59,9 +59,11 @@ def time_table(report: Report, time: Time) -> Table:
     if time.energy_kwh is not None:
         rows.append(("energy of the GPUs", f"{time.energy_kwh:.1f} kWh"))
     if time.cost is not None:
-        rows.append(("cost", f"{time.cost:,.2f}"))
+        rows.append(("cost", cost_line(report, time.cost)))
     if report.scaling is not None:
         rows.append(("more GPUs", scaling_line(report.scaling)))
+    if time.network is not None:
+        rows.append(("network", network_line(time.network)))
     return Table(title="Time", head=("", ""), rows=tuple(rows))
 
 

@@ -87,10 +87,12 @@ def _time(report: Report, width: int) -> list[Line]:
     }
     if report.scaling is not None:
         rows["GPUs"] = headline.scaling_line(report.scaling)
+    if time.network is not None:
+        rows["Network"] = headline.network_line(time.network)
     if time.energy_kwh is not None:
         rows["Energy"] = f"about {time.energy_kwh:.2g} kWh for the GPUs"
     if time.cost is not None:
-        rows["Cost"] = f"about {time.cost:,.2f} at {report.recipe.price_per_hour:,g} an hour"
+        rows["Cost"] = headline.cost_line(report, time.cost)
     return [line for label, text in rows.items() for line in labelled(label, text, columns=width, indent=INDENT)]
 
 

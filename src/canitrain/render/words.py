@@ -28,6 +28,7 @@ BOTTLENECK = {
     Bottleneck.DECODE: "the loader decoding images",
     Bottleneck.STORAGE: "the disk reading images",
     Bottleneck.COMMUNICATION: "the GPUs exchanging gradients",
+    Bottleneck.NETWORK: "the network between the nodes",
 }
 
 EVIDENCE = {

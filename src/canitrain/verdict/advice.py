@@ -16,7 +16,7 @@ from canitrain.core.report import Advice, Resource, Status
 from canitrain.core.severity import SEVERITY
 from canitrain.core.target import GpuTarget
 from canitrain.core.traced_size import only_size
-from canitrain.core.units import format_bytes
+from canitrain.core.units import format_bytes, format_network
 from canitrain.verdict.plan import Plan, make_plan, replan
 
 MOST_ADVICE = 5
@@ -28,6 +28,8 @@ ONE_DECIMAL_SPEEDUP = 1.15
 """Ratio from which one decimal says enough: below it 1.08 to 1.14 would all read 1.1. A matter of display."""
 _SMALLER_SIZE = 0.8
 """Share of the image's sides that is tried: 640 px to 512, the next size down that detectors are trained at."""
+FASTER_NETWORK_BYTES_PER_S = 12.5e9
+"""100 Gb/s, as servers for training have it; a judgement of ours."""
 MORE_CORES = 4
 """Times as many cores as now: the next larger machine that one can usually get."""
 
@@ -145,6 +147,15 @@ def _storage(question: Question) -> Iterator[Change]:
         yield Change(option="the images on a local NVMe disk", question=replace(question, hardware=hardware))
 
 
+def _network(question: Question) -> Iterator[Change]:
+    """What plain servers can be upgraded to, where several of them share a step."""
+    recipe = question.recipe
+    slower = recipe.network_bytes_per_s is None or recipe.network_bytes_per_s < FASTER_NETWORK_BYTES_PER_S
+    if recipe.nodes > 1 and slower:
+        speed = format_network(FASTER_NETWORK_BYTES_PER_S).replace(" ", "")
+        yield _change(question, f"--network {speed}", network_bytes_per_s=FASTER_NETWORK_BYTES_PER_S)
+
+
 def _channels_last(question: Question) -> Iterator[Change]:
     if not question.recipe.channels_last and isinstance(question.target, GpuTarget):
         yield _change(question, "--channels-last", channels_last=True)
@@ -177,6 +188,7 @@ CHANGES: tuple[Callable[[Question], Iterator[Change]], ...] = (
     _cores,
     _cache,
     _storage,
+    _network,
     _channels_last,
     _idle,
 )

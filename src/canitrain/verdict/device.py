@@ -68,12 +68,13 @@ def left_out(hardware: Hardware, target: GpuTarget) -> tuple[Gpu, ...]:
     return tuple(gpu for gpu in gpus if gpu not in target.gpus)
 
 
-def target_label(target: Target) -> str:
-    """The device for a reader: ``2x GeForce RTX 3060``, ``the CPU``."""
+def target_label(target: Target, nodes: int = 1) -> str:
+    """The device for a reader: ``2x GeForce RTX 3060``, ``4 nodes of 2x GeForce RTX 3060``, ``the CPU``."""
     match target:
         case GpuTarget():
             counts = Counter(gpu.name for gpu in target.gpus)
-            return " + ".join(name if count == 1 else f"{count}x {name}" for name, count in counts.items())
+            cards = " + ".join(name if count == 1 else f"{count}x {name}" for name, count in counts.items())
+            return cards if nodes == 1 else f"{nodes} nodes of {cards}"
         case CpuTarget():
             return "the CPU" if target.chosen else "this machine's CPU (it has no GPU)"
         case NoTarget():
