@@ -178,7 +178,8 @@ def _warnings(recipe: Recipe, hardware: Hardware, cores: float) -> tuple[str, ..
     found = []
     bench_read = hardware.bench is not None and isinstance(hardware.bench.random_read_bytes_per_s, Known)
     if isinstance(hardware.cpu.usable_cores, Unknown):
-        found.append(f"usable CPU cores are unknown; loading time assumes {cores:g} (set --cpu-cores)")
+        own = "" if "workers" in recipe.given else f", and the library's own {recipe.workers} loader workers"
+        found.append(f"usable CPU cores are unknown; loading time assumes {cores:g}{own} (set --cpu-cores)")
     if isinstance(hardware.storage.kind, Unknown) and not bench_read:
         found.append("the kind of storage is unknown; loading time assumes an SSD (set --storage, or probe --bench)")
     if isinstance(hardware.ram.usable_bytes, Unknown):

@@ -8,6 +8,7 @@ from canitrain.core.fact import Known
 from canitrain.core.profile import Precision
 from canitrain.core.question import Question
 from canitrain.core.target import GpuTarget
+from canitrain.core.units import format_network
 from canitrain.verdict.batches import recipe_limit
 from canitrain.verdict.device import left_out
 from canitrain.verdict.plan import Plan
@@ -25,6 +26,8 @@ def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
         *_idle_gpus(question),
         *_batch(question, plan),
         *_precision(question),
+        *_strategy(question),
+        *_nodes(plan),
         *_library(question),
     ]
     return tuple(dict.fromkeys(found))
@@ -64,6 +67,21 @@ def _precision(question: Question) -> Iterator[str]:
     target = question.target
     if question.recipe.precision is Precision.AMP and not isinstance(target, GpuTarget):
         yield "AMP was asked for on a CPU, where training scripts switch it off: --precision fp32 is what they run"
+
+
+def _strategy(question: Question) -> Iterator[str]:
+    """A way to share a step that was asked for where there is nothing to share."""
+    recipe = question.recipe
+    if "strategy" in recipe.given and recipe.all_gpus == 1:
+        where = "one GPU" if isinstance(question.target, GpuTarget) else "the CPU"
+        yield f"--strategy {recipe.strategy.value} changes nothing: the run is on {where}"
+
+
+def _nodes(plan: Plan) -> Iterator[str]:
+    network = plan.run.time.network
+    if network is not None and network.assumed:
+        speed = format_network(network.bytes_per_s)
+        yield f"what connects the {network.nodes} nodes was not said; {speed} is assumed (set --network)"
 
 
 def _library(question: Question) -> Iterator[str]:
