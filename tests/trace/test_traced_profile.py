@@ -148,6 +148,32 @@ def test_a_file_of_ones_own_traces_end_to_end(tmp_path):
     assert traced.implementation.spec == "mine.py:build"
 
 
+TRANSFORMER = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 32, 16, 16)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 2, 64, batch_first=True), 2)
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, images):
+        return {"scores": self.head(self.encoder(self.patches(images).flatten(2).transpose(1, 2)).mean(1))}
+
+
+def tiny():
+    return Net()
+"""
+
+
+def test_attention_runs_other_operators_on_one_image_and_traces_all_the_same(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(TRANSFORMER)
+    assert trace_spec(f"{file}:tiny").name == "mine:tiny"
+
+
 def test_a_file_may_bring_its_own_step(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
@@ -182,7 +208,8 @@ def test_a_spec_that_leads_nowhere_says_so(text, message):
         ("build = 1", "no function"),
         ("1 / 0", "does not run"),
         ("def build():\n    return 3", "returned int"),
-        ("def build():\n    raise ValueError('no weights')", "does not train: ValueError: no weights"),
+        ("def build():\n    raise ValueError('no\\nweights')", "does not train: ValueError: no weights"),
+        ("from torch import nn\ndef build():\n    return nn.Identity()", "no floating-point tensor with a gradient"),
         ("from torch import nn\ndef build():\n    return nn.Conv2d(7, 1, 1)", "does not train"),
     ],
 )

@@ -100,7 +100,7 @@ def trace_spec(spec: str) -> ModelProfile:
             raise
         # The user's code may fail in any way; its own traceback says where.
         raise InputError(
-            f"{spec} does not train: {type(error).__name__}: {error}",
+            f"{spec} does not train: {type(error).__name__}: {' '.join(str(error).split())}",
             hint="run one training step of it on the CPU first; a model that takes one size only needs --image-size",
         ) from error
 

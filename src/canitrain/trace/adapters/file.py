@@ -27,16 +27,20 @@ from canitrain.trace.subject import Built, Step, Subject
 
 _SIDE = 640
 """Image size that is assumed where the file does not say."""
+_ASSUMED_BATCH, _ASSUMED_WORKERS = 16, 4
+"""Likewise: what torchvision's detection references train with (8 GPUs x 2 images, 4 loader processes each)."""
+_USUAL_FUNCTION = "build"
 _FIT_SHAPES = (
-    (1, 128, 128, 4),
     (2, 128, 128, 4),
-    (1, 256, 256, 4),
-    (2, 256, 256, 16),
+    (4, 128, 128, 4),
+    (2, 256, 256, 4),
+    (3, 256, 256, 16),
     (3, 128, 256, 32),
     (2, 192, 192, 32),
 )
+"""No batch of one: transposing it copies nothing, so that attention runs other operators than on any larger batch."""
 _CHECK_SHAPES = ((2, 320, 320, 8), (4, 224, 224, 8))
-_BOXES, _FIT_BATCHES, _CHECK_BATCH = 8, (1, 4), 2
+_BOXES, _FIT_BATCHES, _CHECK_BATCH = 8, (2, 4), 3
 """Of the trace at one size, where the polynomials in the pixels miss."""
 _BASIS = ("one", "b", "p", "bp", "bn", "bpp")
 _PROTOCOL = "return a module, (module, step) or a Subject: see canitrain/trace/adapters/file.py"
@@ -55,7 +59,8 @@ def file_subject(path: str, function: str, image_size: int | None = None) -> Sub
     if isinstance(made, Subject):
         return made
     _built(made)
-    name = Path(path).stem.lower()
+    stem = Path(path).stem.lower()
+    name = stem if function == _USUAL_FUNCTION else f"{stem}:{function}"
     side = image_size or _SIDE
     sized = Subject(
         name=name,
@@ -70,13 +75,13 @@ def file_subject(path: str, function: str, image_size: int | None = None) -> Sub
         ),
         defaults=Defaults(
             image_size=ImageSize(shorter=side, longer=side),
-            batch_size=1,
-            effective_batch_size=1,
+            batch_size=_ASSUMED_BATCH,
+            effective_batch_size=_ASSUMED_BATCH,
             epochs=1,
             optimizer="sgd-momentum",
             precision=Precision.FP32,
             ema=False,
-            workers=0,
+            workers=_ASSUMED_WORKERS,
             source="assumed: a file states no training defaults",
         ),
         size_rule=SizeRule.SQUARE,
@@ -128,6 +133,11 @@ def _built(made: object) -> Built:
 def _plain_step(model: nn.Module) -> Step:
     def step(batch: int, height: int, width: int, boxes: int) -> torch.Tensor:  # noqa: ARG001 - images only
         outputs = list(_floating(model(torch.randn(batch, 3, height, width))))
+        if not outputs:
+            raise InputError(
+                "the model returns no floating-point tensor with a gradient",
+                hint="train it in a step of its own: return (module, step), see canitrain/trace/adapters/file.py",
+            )
         loss = outputs[0].mean()
         for output in outputs[1:]:
             loss = loss + output.mean()
