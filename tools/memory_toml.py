@@ -46,8 +46,6 @@ LAZY_CONTEXT_MIB = 400
 """A100, CUDA 12 with kernels loaded lazily: the least of the fitted generation."""
 CONTEXT_SPREAD = 0.02
 """Share of the fitted context on either side: the rest of the error is in the interval of the pool."""
-VALIDATION_GROWTH = 0.38
-"""Median of 4.57 / 3.72, 5.31 / 3.62, 5.04 / 3.64, 4.79 / 3.76 and 5.36 / 3.74: validation runs twice the batch."""
 ERRATIC_CHANNELS, ERRATIC_PIXELS = 240, 28 * 28
 WIDENING = {
     # what the fitted interval's distance from 1 is multiplied by, and the least distance
@@ -133,14 +131,6 @@ def calibration_of(fitted: FittedMemory) -> MemoryCalibration:
             "share of the live peak",
             "assumed: batches of varying size leave other holes; not measured",
         ),
-        validation_growth_ratio={
-            "yolov5": Coefficient(
-                value=VALIDATION_GROWTH,
-                unit="share of the pool",
-                source="YOLOv5 tutorial notebooks v5.0 to v7.0, GPU_mem of the last epoch / the first, V100 and T4",
-                residual="0.23 to 0.47 over 6 releases",
-            )
-        },
         required_low_ratio=ratio(fitted.required_low, "share of the traced bytes"),
         checkpoint_kept_ratio=ratio(
             0.15, "share of saved bytes", "a stage's input among the six to seven tensors that a residual block saves"

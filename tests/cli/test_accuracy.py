@@ -245,3 +245,18 @@ def test_a_file_without_a_run_is_refused(replay):
     code, out, err = replay([])
     assert (code, out) == (2, "")
     assert "holds no measured run" in err
+
+
+def test_a_pool_read_before_validation_is_compared_with_a_pool_before_validation(replay):
+    lines = [f"{row(memory_kind='reserved')},{validated}" for validated in ("no", "yes", "")]
+    code, out, _ = replay(lines, "--json", header=f"{HEADER},validated")
+    before, after, unsaid = (each["predicted"] for each in json.loads(out)["rows"])
+    assert code == 0
+    # YOLOv5 validates twice the batch after each epoch; what a run reports is taken as the whole run's
+    assert before < after == unsaid
+
+
+def test_whether_a_run_validated_is_yes_or_no(replay):
+    code, _, said = replay([f"{row()},perhaps"], header=f"{HEADER},validated")
+    assert code == 2
+    assert "perhaps" in said

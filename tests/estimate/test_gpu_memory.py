@@ -183,14 +183,17 @@ def test_checkpointing_holds_one_stage_and_the_inputs_of_those_before():
     assert memory.parts["activations"] + memory.parts["gradients"] == 91_096
 
 
-@pytest.mark.parametrize(
-    ("library", "validation", "high"), [("growing", True, 1.4), ("growing", False, 1.1), ("toys", True, 1.1)]
-)
-def test_validation_widens_the_upper_end_where_the_library_validates_larger_batches(library, validation, high):
-    implementation = msgspec.structs.replace(cases.profile().implementation, library=library)
-    memory = figures(profile=cases.profile(implementation=implementation), recipe=cases.recipe(validation=validation))
-    assert memory.reserved_bytes.high == pytest.approx(high * memory.reserved_bytes.expected)
-    assert memory.allocated_bytes.high == pytest.approx(1.1 * memory.allocated_bytes.expected)
+def test_the_pool_of_a_run_that_validates_has_what_the_replay_of_its_validation_added():
+    growing = cases.profile(traces={Precision.FP32: cases.trace(validation_bytes=Polynomial(one=7.0, bp=3.0))})
+    trained, validated = (figures(profile=growing, recipe=cases.recipe(validation=each)) for each in (False, True))
+    assert validated.parts["validation"] == 30_007  # 7 + 3 * 10 * 1000
+    assert trained.parts["validation"] == 0
+    assert validated.reserved_bytes.expected == trained.reserved_bytes.expected + 30_007
+    assert validated.device_bytes.expected == trained.device_bytes.expected + 30_007
+    # the lower end holds before the first validation as well, the upper one after it
+    assert validated.reserved_bytes.low == trained.reserved_bytes.low
+    assert validated.reserved_bytes.high == pytest.approx(1.1 * validated.reserved_bytes.expected)
+    assert (validated.allocated_bytes, validated.required_bytes) == (trained.allocated_bytes, trained.required_bytes)
 
 
 def test_parts_sum_to_the_device_figure():

@@ -78,6 +78,14 @@ def test_a_measured_step_is_the_estimate() -> None:
     assert sum(found.time.kinds_s.values()) == pytest.approx(found.time.parts.compute_s)
 
 
+def test_what_validation_adds_comes_on_top_of_what_was_measured_before_it() -> None:
+    before, after = (report(row(memory_bytes=6e9, validated=validated)) for validated in (False, True))
+    assert before.memory.gpu is not None
+    assert device_bytes(before) == pytest.approx(6e9 + before.memory.gpu.parts["validation"])
+    assert before.memory.gpu.parts["validation"] > 0
+    assert device_bytes(after) == pytest.approx(6e9)
+
+
 def test_measured_memory_is_the_estimate_and_its_parts_still_add_up() -> None:
     found = report(row(memory_bytes=6e9))
 

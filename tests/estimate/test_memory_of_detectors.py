@@ -10,7 +10,7 @@ from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ImageSize, Precision
 from canitrain.core.recipe import Optimizer
 from canitrain.core.report import GpuMemory
-from canitrain.core.units import GB_BYTES
+from canitrain.core.units import GB_BYTES, MIB_BYTES
 from canitrain.estimate.gpu_memory import gpu_memory
 
 BOXES = 20.0
@@ -35,27 +35,41 @@ def yolov5(name: str, side: int, batch_size: int, card: str, **changes: object) 
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "batch_size", "measured_gb"),
+    ("name", "side", "batch_size", "gpus", "printed_gb"),
     [
         # mmyolo v0.6.0 configs/yolov5/README.md, A100: max_memory_allocated of the same architecture
-        ("yolov5n", 640, 16, 1.5),
-        ("yolov5m", 640, 16, 5.0),
-        ("yolov5n6", 1280, 16, 5.8),
-        ("yolov5m6", 1280, 16, 19.1),
-        ("yolov5n", 512, 64, 3.5),
-        ("yolov5m", 512, 64, 12.0),
+        ("yolov5n", 640, 16, 8, 1.5),
+        ("yolov5m", 640, 16, 8, 5.0),
+        ("yolov5n6", 1280, 16, 8, 5.8),
+        ("yolov5m6", 1280, 16, 8, 19.1),
+        # 20 classes of VOC: a smaller head than was traced
+        ("yolov5n", 512, 64, 1, 3.5),
+        ("yolov5m", 512, 64, 1, 12.0),
     ],
 )
-def test_allocated_memory_of_yolov5_is_within_15_percent(name, side, batch_size, measured_gb):
-    allocated = yolov5(name, side, batch_size, "A100 40GB").allocated_bytes
-    assert allocated.expected == pytest.approx(measured_gb * GB_BYTES, rel=0.15)
-    assert allocated.low <= measured_gb * GB_BYTES <= allocated.high
+def test_allocated_memory_of_yolov5_is_within_10_percent(name, side, batch_size, gpus, printed_gb):
+    allocated = yolov5(name, side, batch_size, "A100 40GB", gpus=gpus).allocated_bytes
+    measured_bytes = printed_gb * 1000 * MIB_BYTES  # printed from a log in MiB
+    assert allocated.expected == pytest.approx(measured_bytes, rel=0.1)
+    assert allocated.low <= measured_bytes <= allocated.high
 
 
 @pytest.mark.parametrize(("card", "measured_gb"), [("V100 16GB", 3.7), ("T4", 3.74)])
 def test_reserved_memory_of_yolov5s_before_its_first_validation_is_within_8_percent(card, measured_gb):
     # ultralytics/yolov5 v6.1 to v7.0 tutorial.ipynb, GPU_mem of epoch 0, decimal GB
-    assert yolov5("yolov5s", 640, 16, card).reserved_bytes.expected == pytest.approx(measured_gb * GB_BYTES, rel=0.08)
+    reserved = yolov5("yolov5s", 640, 16, card, validation=False).reserved_bytes
+    assert reserved.expected == pytest.approx(measured_gb * GB_BYTES, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    ("card", "measured_gb", "within"),
+    # the same notebooks, GPU_mem of the last epoch: v6.0, v6.1 (torch 1.11), v6.1 to v6.2 (torch 1.12), v6.2
+    [("V100 16GB", 5.31, 0.11), ("V100 16GB", 4.57, 0.08), ("V100 16GB", 4.79, 0.08), ("T4", 5.36, 0.12)],
+)
+def test_reserved_memory_of_yolov5s_after_validation_is_that_of_the_replay(card, measured_gb, within):
+    reserved = yolov5("yolov5s", 640, 16, card).reserved_bytes
+    assert reserved.expected == pytest.approx(measured_gb * GB_BYTES, rel=within)
+    assert reserved.low <= measured_gb * GB_BYTES <= reserved.high
 
 
 def test_mixed_precision_saves_half_of_a_yolov5():

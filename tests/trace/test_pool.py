@@ -6,7 +6,7 @@ import pytest
 
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.units import MIB_BYTES
-from canitrain.trace.pool import ALLOCATED, CONVOLVED, FREED, Allocations, Pool, Weights, fit_slack, replay
+from canitrain.trace.pool import ALLOCATED, CONVOLVED, FREED, Allocations, Pool, PoolRun, Weights, fit_slack, replay
 
 
 def test_small_blocks_share_segments_of_two_mebibytes():
@@ -110,3 +110,20 @@ def test_a_size_at_which_nothing_is_left_over_does_not_hide_the_slack_at_others(
     # at 2 images none (state fills the hole), at 64 the hole of 384 MiB takes 12 and does not hold the next 640
     slack = fit_slack((2, 100, 10, 0), STEP, WEIGHTS, ("one", "bp"), (0.6, 1.0))
     assert slack.at(BatchShape(batch_size=64, pixels=1000, boxes=0)) > 200 * MIB_BYTES
+
+
+def test_a_validation_batch_larger_than_the_blocks_of_training_widens_the_pool_once():
+    run = PoolRun(Weights(all_bytes=(), trainable_bytes=()))
+    run.train(STEP, 1.0)
+    run.validate(STEP, 0.5)  # 10 of the 20 that training left
+    assert run.pool.reserved_bytes == 20 * MIB_BYTES
+    for _ in range(2):
+        run.validate(STEP, 2.0)
+        run.train(STEP, 1.0)
+    assert run.pool.reserved_bytes == (20 + 40) * MIB_BYTES
+
+
+def test_nothing_of_a_validation_batch_stays():
+    run = PoolRun(Weights(all_bytes=(), trainable_bytes=()))
+    run.validate(Allocations(events=((ALLOCATED, 0),), sizes=(20 * MIB_BYTES,), gradients=frozenset()), 1.0)
+    assert run.pool.allocated_bytes == 0

@@ -24,6 +24,7 @@ COLUMNS = (
     "step_s",
     "images_per_s",
     "source",
+    "validated",
 )
 REQUIRED_COLUMNS = ("model", "batch_size", "gpu")
 """No other column needs to be there; a field of these may not be empty."""
@@ -86,6 +87,7 @@ def _measurement(path: Path, row: int, header: tuple[str, ...], fields: list[str
         step_s=_number(where, "step_s", values.get("step_s")),
         images_per_s=_number(where, "images_per_s", values.get("images_per_s")),
         source=values.get("source"),
+        validated=_validated(where, values.get("validated")),
     )
 
 
@@ -112,6 +114,15 @@ def _count(where: str, name: str, text: str | None) -> int | None:
     if number != int(number):
         raise InputError(f"{where}: {name} is {text!r}, not a whole number", hint="it counts images or GPUs")
     return int(number)
+
+
+def _validated(where: str, text: str | None) -> bool:
+    """``yes`` where the column is missing or empty: a published figure is that of a whole run."""
+    if text is None:
+        return True
+    if text.lower() not in ("yes", "no"):
+        raise InputError(f"{where}: validated is {text!r}", hint="it is yes, no (before the first validation) or empty")
+    return text.lower() == "yes"
 
 
 def _kind(where: str, text: str | None) -> MemoryKind | None:

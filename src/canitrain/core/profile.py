@@ -56,6 +56,10 @@ class Stage(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     trainable_parameter_bytes: int = 0
     saved_bytes: Polynomial = Polynomial()
     """Still alive at the end of the forward pass because the backward pass needs it."""
+    positives: int = 0
+    """Positive samples an image in the trace, which is the most that the library takes: all work here follows them."""
+    waits: Polynomial = Polynomial()
+    """How often the host stops for a result in the forward pass: it reads a value, or a shape depends on one."""
     forward: dict[WorkKind, Work] = field(default_factory=dict)
     backward: dict[WorkKind, Work] = field(default_factory=dict)
 
@@ -103,6 +107,9 @@ class Trace(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     convolutions: tuple[Convolution, ...]
     slack_bytes: Polynomial = Polynomial()
     """What the caching allocator keeps beyond the highest live bytes, replayed near the real image size."""
+    validation_bytes: Polynomial = Polynomial()
+    """What the first validation adds to the allocator's pool, replayed after a step at the same batch and pixels; none
+    where the library validates batches that find room in the blocks of training."""
     cast_weight_bytes: int = 0
     """AMP: half-precision weight copies that autocast keeps until the forward pass ends (already in the peaks)."""
     fit_shapes: tuple[tuple[int, int, int, int], ...]

@@ -53,8 +53,6 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
     slack_weights_bytes: float
     slack_untraced_ratio: float
     required_low_ratio: float
-    validation_growth_ratio: float
-    """Widens the upper end: validation is not part of the step."""
     spread: Spread
     spread_erratic: Spread
 
@@ -62,7 +60,6 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
     def of(cls, profile: ModelProfile, recipe: Recipe, card: GpuSpec, calibration: MemoryCalibration) -> DeviceTerms:
         """Look up the terms for ``profile`` on ``card``."""
         multi_scale_ratio = calibration.slack_multi_scale_ratio.value if recipe.multi_scale else 0.0
-        growth = calibration.validation_growth_ratio.get(profile.implementation.library) if recipe.validation else None
         level = memory_level(profile, card, calibration)
         return cls(
             context=_context(card, calibration, level),
@@ -71,7 +68,6 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
             slack_weights_bytes=calibration.slack_weights_ratio.value * profile.trainable_parameter_bytes,
             slack_untraced_ratio=calibration.slack_untraced_ratio.value,
             required_low_ratio=calibration.required_low_ratio.value,
-            validation_growth_ratio=0.0 if growth is None else growth.value,
             spread=calibration.spread[level],
             spread_erratic=calibration.spread_erratic[level],
         )
@@ -123,12 +119,16 @@ def step_figures(
     allocated_bytes = held.held_bytes + terms.blas_bytes + fullest.total_bytes
     pooled_bytes = max(allocated_bytes, held.held_bytes + terms.blas_bytes + live_bytes + widest_bytes)
     slack_bytes = terms.slack_untraced_ratio * live_bytes if step.slack is None else step.slack.at(batch_size)
-    reserved_bytes = pooled_bytes + slack_bytes + terms.slack_live_ratio * live_bytes + terms.slack_weights_bytes
+    trained_bytes = pooled_bytes + slack_bytes + terms.slack_live_ratio * live_bytes + terms.slack_weights_bytes
+    validation_bytes = step.validation.at(batch_size)
+    reserved_bytes = trained_bytes + validation_bytes
     least_bytes = held.held_bytes + terms.blas_bytes + live_bytes
     context = terms.context
     spread = terms.spread_erratic if step.erratic else terms.spread
-    highest_ratio = max(spread.high.value, 1 + terms.validation_growth_ratio)
-    reserved = _around(reserved_bytes, spread.low.value, highest_ratio)
+    # The lower end holds before the first validation too.
+    reserved = Interval(
+        low=trained_bytes * spread.low.value, expected=reserved_bytes, high=reserved_bytes * spread.high.value
+    )
     device = _with_context(reserved, context)
     required = _with_context(_around(least_bytes, spread.low.value, spread.high.value), context)
     required_low = min(least_bytes * terms.required_low_ratio + context.least.value, required.expected, device.low)
@@ -147,7 +147,8 @@ def step_figures(
             "ema": held.ema_bytes,
             "activations": fullest.live_bytes,
             "workspace": fullest.workspace_bytes + terms.blas_bytes,
-            "slack": reserved_bytes - allocated_bytes,
+            "slack": trained_bytes - allocated_bytes,
+            "validation": validation_bytes,
             "context": context.expected.value,
         },
     )

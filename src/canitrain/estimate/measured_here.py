@@ -12,7 +12,7 @@ from canitrain.core.calibration import Calibration
 from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.interval import Interval
 from canitrain.core.question import Question, RunEstimate
-from canitrain.core.report import Bottleneck, EvidenceSummary, GpuMemory, StepParts, Time
+from canitrain.core.report import Bottleneck, EvidenceSummary, GpuMemory, Memory, StepParts, Time
 from canitrain.core.target import CpuTarget, GpuTarget
 from canitrain.core.units import format_bytes, format_duration
 
@@ -56,7 +56,8 @@ def find_correction(
     rows = [row for row in found if abs(row.batch_size - wanted) == nearest]
     estimate = estimates[rows[-1].batch_size]
     step_s = next((row.step_s for row in reversed(rows) if row.step_s), None)
-    device = next((row.memory_bytes for row in reversed(rows) if row.memory_kind is MemoryKind.DEVICE), None)
+    on_device = next((row for row in reversed(rows) if row.memory_kind is MemoryKind.DEVICE), None)
+    device = None if on_device is None else on_device.memory_bytes
     gpu = estimate.memory.gpu
     told = [f"batch {rows[-1].batch_size}"]
     told += [f"{format_duration(step_s)} a step"] if step_s else []
@@ -64,7 +65,7 @@ def find_correction(
     return Correction(
         target=question.target,
         time_ratio=None if step_s is None else step_s / device_step_s(estimate.time),
-        memory_ratio=None if device is None or gpu is None else device / gpu.device_bytes.expected,
+        memory_ratio=device / counted_bytes(gpu, on_device) if device and on_device and gpu else None,
         detail=f"canitrain measure on this machine: {', '.join(told)}",
     )
 
@@ -88,15 +89,24 @@ def corrected(
     """``run`` with every device figure times measured / estimated; unchanged on another device."""
     if correction is None or device_name(question.target) != device_name(correction.target):
         return run
-    time, memory = run.time, run.memory
+    time = run.time
     if correction.time_ratio is not None:
         width = next(row for row in calibration.time.width if row.level is EvidenceLevel.MEASURED_HERE)
         time = _time(time, correction.time_ratio, low_ratio=width.low_ratio, high_ratio=width.high_ratio)
-    if correction.memory_ratio is not None and memory.gpu is not None:
-        spread = calibration.memory.spread[EvidenceLevel.MEASURED_HERE]
-        gpu = _memory(memory.gpu, correction.memory_ratio, spread.low.value, spread.high.value)
-        memory = replace(memory, gpu=gpu)
+    memory = corrected_memory(run.memory, question, correction, calibration)
     return RunEstimate(batch_size=run.batch_size, memory=memory, time=time)
+
+
+def corrected_memory(
+    memory: Memory, question: Question, correction: Correction | None, calibration: Calibration
+) -> Memory:
+    """``memory`` with the GPU's figures times measured / estimated; unchanged on another device."""
+    if correction is None or correction.memory_ratio is None or memory.gpu is None:
+        return memory
+    if device_name(question.target) != device_name(correction.target):
+        return memory
+    spread = calibration.memory.spread[EvidenceLevel.MEASURED_HERE]
+    return replace(memory, gpu=_memory(memory.gpu, correction.memory_ratio, spread.low.value, spread.high.value))
 
 
 def corrected_evidence(evidence: EvidenceSummary, correction: Correction | None) -> EvidenceSummary:
@@ -113,6 +123,11 @@ def corrected_evidence(evidence: EvidenceSummary, correction: Correction | None)
 def device_name(target: GpuTarget | CpuTarget) -> str:
     """As a measurement names it, without the vendor."""
     return CPU_NAME if isinstance(target, CpuTarget) else target.weakest.name.removeprefix("NVIDIA ")
+
+
+def counted_bytes(gpu: GpuMemory, row: Measurement) -> float:
+    """The device figure, without what validation adds where ``row`` was measured before any."""
+    return gpu.device_bytes.expected - (0.0 if row.validated else gpu.parts.get("validation", 0.0))
 
 
 def device_step_s(time: Time) -> float:

@@ -41,6 +41,8 @@ class StepMemory(Struct, frozen=True, kw_only=True):
     """Of every convolution of the step, none below another at every batch."""
     slack: Line | None
     """What the pool keeps beyond allocated bytes, as replayed when the model was traced."""
+    validation: Line
+    """What the first validation adds to the pool; nothing where the recipe does not validate."""
     erratic: bool
     """Whether there are convolutions whose workspace jumps."""
     gathered: Line
@@ -73,6 +75,7 @@ def step_memory(
         moments=_candidates(moments, held),
         workspaces=upper_envelope(workspaces, lambda line: line),
         slack=_slack(trace, shape),
+        validation=_validation(trace, recipe, shape),
         erratic=any(is_erratic(convolution, shape, calibration) for convolution in trace.convolutions),
         gathered=_gathered(trace, recipe, shape, held),
     )
@@ -96,6 +99,13 @@ def _slack(trace: Trace, shape: BatchShape) -> Line | None:
     if trace.slack_bytes == Polynomial():
         return None
     fixed, per_image = trace.slack_bytes.affine(shape.pixels, shape.boxes)
+    return Line(fixed=fixed, per_image=per_image)
+
+
+def _validation(trace: Trace, recipe: Recipe, shape: BatchShape) -> Line:
+    if not recipe.validation:
+        return NOTHING
+    fixed, per_image = trace.validation_bytes.affine(shape.pixels, shape.boxes)
     return Line(fixed=fixed, per_image=per_image)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.units import ALLOCATOR_ROUND_BYTES, MIB_BYTES
@@ -28,7 +29,7 @@ LARGE_SEGMENT_BYTES = 20 * MIB_BYTES
 DIRECT_BYTES = 10 * MIB_BYTES
 SEGMENT_ROUND_BYTES = 2 * MIB_BYTES
 
-_BATCHES = (4, 8, 16, 32, 64, 128)
+BATCHES = (4, 8, 16, 32, 64, 128)
 """At which the pool is replayed: every activation is as large as the traced one times the ratio of the batches."""
 SAME_SIZE = (1.0, 1.0)
 """Two steps: the first leaves holes that optimizer state then fills; from the second on nothing changes."""
@@ -157,28 +158,51 @@ def replay(
         scale: how many times the traced batch; activations grow with it, gradients don't.
         sizes: one a step, what its activations are to the largest.
     """
-    pool = Pool()
-    for weight_bytes in weights.all_bytes:
-        pool.allocate(weight_bytes)
-    held: dict[int, _Block] = {}
-    highest_bytes = 0
-    for step, size in enumerate(sizes):
-        for number in allocations.gradients & held.keys():
-            pool.release(held.pop(number))
+    run = PoolRun(weights)
+    for size in sizes:
+        run.train(allocations, scale * size)
+    return run.pool.reserved_bytes, run.highest_bytes
+
+
+class PoolRun:
+    """A pool through the steps of a training by SGD with momentum."""
+
+    def __init__(self, weights: Weights) -> None:
+        """Start with the weights on the device."""
+        self.pool = Pool()
+        self.highest_bytes = 0
+        self._held: dict[int, _Block] = {}
+        self._state_bytes = weights.trainable_bytes
+        for weight_bytes in weights.all_bytes:
+            self.pool.allocate(weight_bytes)
+
+    def train(self, allocations: Allocations, factor: float) -> None:
+        """One step with activations ``factor`` times the traced ones; the first one makes the optimizer's state."""
+        for number in allocations.gradients & self._held.keys():
+            self.pool.release(self._held.pop(number))
+        self._play(allocations, factor, self._held)
+        for state_bytes in self._state_bytes:
+            self.pool.allocate(state_bytes)
+        self._state_bytes = ()
+
+    def validate(self, allocations: Allocations, factor: float) -> None:
+        """One batch without gradients, of which nothing stays."""
+        held: dict[int, _Block] = {}
+        self._play(allocations, factor, held)
+        for block in held.values():
+            self.pool.release(block)
+
+    def _play(self, allocations: Allocations, factor: float, held: dict[int, _Block]) -> None:
+        pool = self.pool
         for kind, number in allocations.events:
-            factor = scale * size
             if kind == CONVOLVED:
                 pool.release(pool.allocate(math.ceil(allocations.workspaces[number] * factor)))
             elif kind == ALLOCATED:
                 growth = 1 if number in allocations.gradients else factor
                 held[number] = pool.allocate(math.ceil(max(allocations.sizes[number], 1) * growth))
-                highest_bytes = max(highest_bytes, pool.allocated_bytes)
+                self.highest_bytes = max(self.highest_bytes, pool.allocated_bytes)
             elif number not in allocations.gradients and number in held:
                 pool.release(held.pop(number))
-        if step == 0:
-            for state_bytes in weights.trainable_bytes:
-                pool.allocate(state_bytes)
-    return pool.reserved_bytes, highest_bytes
 
 
 def fit_slack(
@@ -193,17 +217,26 @@ def fit_slack(
         basis: the subject's.
         sizes: ``SAME_SIZE``, or ``VARYING_SIZE`` where images keep their aspect ratio.
     """
-    batch, height, width, boxes = shape
-    wanted = ("one", "bp") if "bp" in basis else ("one", "b")
-    scales = [each / batch for each in _BATCHES]
+    scales = [each / shape[0] for each in BATCHES]
     replays = np.array([replay(allocations, weights, scale, sizes) for scale in scales], dtype=float)
     reserved_bytes, highest_bytes = replays.T
-    # The error counts as a share of the whole pool: slack itself is next to nothing at some sizes.
-    matrix = np.array([terms((each, height, width, boxes), wanted) for each in _BATCHES])
+    return fit_over_batches(shape, basis, reserved_bytes - highest_bytes, reserved_bytes)
+
+
+def fit_over_batches(
+    shape: Shape, basis: Sequence[str], kept_bytes: NDArray[np.float64], reserved_bytes: NDArray[np.float64]
+) -> Polynomial:
+    """``kept_bytes``, one at each of ``BATCHES``, as a polynomial in the batch and, where ``basis`` has it, in pixels.
+
+    The error counts as a share of the whole pool: what is kept is next to nothing at some sizes.
+    """
+    _batch, height, width, boxes = shape
+    wanted = ("one", "bp") if "bp" in basis else ("one", "b")
+    matrix = np.array([terms((each, height, width, boxes), wanted) for each in BATCHES])
     columns, largest_bytes = matrix.max(axis=0), reserved_bytes.max()
     weights_of_rows = largest_bytes / reserved_bytes
     solution = largest_bytes * nonnegative_least_squares(
         matrix / columns * weights_of_rows[:, None],
-        (reserved_bytes - highest_bytes) / largest_bytes * weights_of_rows,
+        kept_bytes / largest_bytes * weights_of_rows,
     )
     return Polynomial(**{name: tidy(value) for name, value in zip(wanted, solution / columns, strict=True)})

@@ -21,6 +21,7 @@ from canitrain.trace.pool import SAME_SIZE, VARYING_SIZE, Weights, fit_slack
 from canitrain.trace.stages import StageTracker, divide
 from canitrain.trace.step import StepRecord, record_step
 from canitrain.trace.subject import Built, Shape, Subject
+from canitrain.trace.validation import fit_validation
 
 PRECISIONS = (Precision.FP32, Precision.AMP)
 
@@ -88,28 +89,46 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
                     f" more than {subject.tolerance:.0%}",
                     hint="have build() return a canitrain.trace.subject.Subject with other fit_shapes or basis terms",
                 )
-    return _with_checks(draft, checks, slack_of(subject, built, real))
+    return _with_checks(draft, checks, slack_of(subject, built, real), validation_of(subject, built, real))
 
 
 def slack_of(subject: Subject, built: Built, records: Sequence[StepRecord]) -> Polynomial:
     """The pool's slack, replayed from the record whose images are nearest to the default size."""
+    nearest = _nearest(subject, records)
+    sizes = VARYING_SIZE if subject.size_rule is SizeRule.SHORTER_SIDE else SAME_SIZE
+    return fit_slack(nearest.shape, nearest.allocations, _weights(built), subject.basis, sizes)
+
+
+def validation_of(subject: Subject, built: Built, records: Sequence[StepRecord]) -> Polynomial:
+    """What the first validation adds to the pool, replayed after the record nearest to the default size."""
+    if built.validation is None:
+        return Polynomial()
+    nearest = _nearest(subject, records)
+    return fit_validation(built, built.validation, nearest, _weights(built), subject.basis)
+
+
+def _nearest(subject: Subject, records: Sequence[StepRecord]) -> StepRecord:
+    usual = subject.defaults.image_size.shorter * subject.defaults.image_size.longer
+    return min(records, key=lambda record: abs(record.shape[1] * record.shape[2] - usual))
+
+
+def _weights(built: Built) -> Weights:
     parameters = list(built.model.parameters())
-    weights = Weights(
+    return Weights(
         all_bytes=tuple(map(_size, parameters)),
         trainable_bytes=tuple(_size(parameter) for parameter in parameters if parameter.requires_grad),
     )
-    usual = subject.defaults.image_size.shorter * subject.defaults.image_size.longer
-    nearest = min(records, key=lambda record: abs(record.shape[1] * record.shape[2] - usual))
-    sizes = VARYING_SIZE if subject.size_rule is SizeRule.SHORTER_SIDE else SAME_SIZE
-    return fit_slack(nearest.shape, nearest.allocations, weights, subject.basis, sizes)
 
 
-def _with_checks(draft: Trace, checks: Sequence[tuple[float, float]], slack: Polynomial) -> Trace:
+def _with_checks(
+    draft: Trace, checks: Sequence[tuple[float, float]], slack: Polynomial, validation: Polynomial
+) -> Trace:
     import msgspec  # noqa: PLC0415
 
     return msgspec.structs.replace(
         draft,
         slack_bytes=slack,
+        validation_bytes=validation,
         check_live_error=tuple(round(live, 6) for live, _ in checks),
         check_flops_error=tuple(round(flops, 6) for _, flops in checks),
     )
@@ -172,11 +191,21 @@ def _stages(fitter: Fitter, built: Built, records: Sequence[StepRecord]) -> tupl
                     parameter_bytes=sizes[number].total,
                     trainable_parameter_bytes=sizes[number].trainable,
                     saved_bytes=saved,
+                    positives=_positives(name, built),
+                    waits=fitter.fit([_waits(record, number) for record in records]),
                     forward=forward,
                     backward=backward,
                 )
             )
     return tuple(stages)
+
+
+def _waits(record: StepRecord, stage: int) -> int:
+    return sum(run.waits for run in record.runs if run.stage == stage and run.phase is Phase.FORWARD)
+
+
+def _positives(stage: str, built: Built) -> int:
+    return next((count for prefix, count in built.positives.items() if stage.startswith(prefix)), 0)
 
 
 def _inside(stage: str, prefixes: Sequence[str]) -> bool:

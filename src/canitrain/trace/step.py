@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
+from canitrain.core.profile import Phase
 from canitrain.trace.autocast import cached_weight_bytes, cuda_operators
 from canitrain.trace.pool import ALLOCATED, CONVOLVED, FREED, Allocations
 from canitrain.trace.recorder import ALLOC, FREE, OperatorRun, StepRecorder
 from canitrain.trace.stages import StageTracker, divide
-from canitrain.trace.subject import Built, Shape
+from canitrain.trace.subject import Built, Shape, Validation
 
 IMAGE_CHANNELS = 4
 """A convolution that reads at most this many channels is the first of a network."""
@@ -114,14 +115,26 @@ def _condense(
     )
 
 
-def _allocations(recorder: StepRecorder, gradients: set[int], kept: set[int]) -> Allocations:
+def record_validation(built: Built, validation: Validation, shape: Shape) -> Allocations:
+    """Trace one validation batch at (batch, height, width, boxes)."""
+    model = validation.model
+    tracker = StageTracker(model, built.stages or divide(model))
+    recorder = StepRecorder(tracker, iter([*model.parameters(), *model.buffers()]))
+    with torch.no_grad(), tracker.following(), recorder, cuda_operators(amp=False):
+        validation.step(*shape)
+    return _allocations(recorder, set(), set(), converting=(Phase.FORWARD,))
+
+
+def _allocations(
+    recorder: StepRecorder, gradients: set[int], kept: set[int], converting: tuple[Phase, ...] = (Phase.BACKWARD,)
+) -> Allocations:
     events: list[tuple[int, int]] = []
     workspaces: list[int] = []
     for kind, number in recorder.events:
         if kind in (ALLOC, FREE):
             if number not in kept:
                 events.append((ALLOCATED if kind == ALLOC else FREED, number))
-        elif converted := _converted_bytes(recorder.runs[number]):
+        elif recorder.runs[number].phase in converting and (converted := _converted_bytes(recorder.runs[number])):
             events.append((CONVOLVED, len(workspaces)))
             workspaces.append(converted)
     return Allocations(
@@ -133,9 +146,9 @@ def _allocations(recorder: StepRecorder, gradients: set[int], kept: set[int]) ->
 
 
 def _converted_bytes(run: OperatorRun) -> int:
-    """Input and output of a convolution whose backward converts layouts: k x k, neither depthwise nor the first."""
+    """Input and output of a convolution that converts layouts: k x k, neither depthwise nor the first."""
     call = run.convolution
-    if call is None or run.name == "convolution":
+    if call is None:
         return 0
     key = call.key
     if key.kernel == (1, 1) or key.groups == key.in_channels or key.in_channels <= IMAGE_CHANNELS:

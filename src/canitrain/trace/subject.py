@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +15,20 @@ Shape = tuple[int, int, int, int]
 
 Step = Callable[[int, int, int, int], torch.Tensor]
 """``step(batch, height, width, boxes) -> loss``, a scalar that requires a gradient."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """How a library validates after each epoch, where its batches do not fit into the blocks that training left."""
+
+    model: nn.Module
+    """In evaluation mode and in the precision that it validates in."""
+    step: Callable[[int, int, int, int], None]
+    """``step(batch, height, width, boxes)``: one batch, without gradients; holds on to nothing."""
+    batch_ratio: float
+    """Images of a validation batch to those of a training batch."""
+    sizes: tuple[float, ...]
+    """Pixels of an image in successive batches, as shares of the training image's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +53,10 @@ class Built:
     """
     backbone: tuple[str, ...] = ()
     """Those of ``stages`` (or prefixes of them) that ``--freeze backbone`` freezes."""
+    positives: Mapping[str, int] = field(default_factory=dict)
+    """Positive samples an image that ``step`` makes, by the prefix of the stages whose work follows them."""
+    validation: Validation | None = None
+    """``None``: validation takes no more than training."""
 
 
 @dataclass(frozen=True, kw_only=True)

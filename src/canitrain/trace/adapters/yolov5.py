@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import math
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from yolov5.utils.loss import ComputeLoss
 from canitrain.core.errors import InputError
 from canitrain.core.profile import Defaults, ImageSize, Implementation, Precision, SizeRule
 from canitrain.trace.adapters.boxes import unit_boxes
-from canitrain.trace.subject import Built, Shape, Subject
+from canitrain.trace.subject import Built, Shape, Subject, Validation
 
 CLASSES = 80
 SIZES = {"n": "nano", "s": "small", "m": "medium", "l": "large", "x": "extra large"}
@@ -26,6 +29,10 @@ P5_STRIDE, P6_STRIDE = 32, 64
 P5_FIT_SIDE, P6_FIT_SIDE = 128, 384
 """Small, but large enough that some box matches an anchor of every level, as at the real size."""
 BASIS = ("one", "b", "bp", "bn")
+VALIDATION_BATCH_RATIO, VALIDATION_PAD = 2, 0.5
+"""train.py's val_loader: twice the batch, and half a stride of padding."""
+VALIDATION_RATIOS = (2 / 3, 3 / 4, 1.0, 3 / 4)
+"""Shorter to longer side in the batches of a COCO-like dataset: 3:2 and 4:3 photographs, a mixed batch, tall ones."""
 SOURCE = "yolov5 7.0.14 train.py, parse_opt and train(); data/hyps/hyp.scratch-low.yaml"
 NAMES = tuple(f"yolov5{size}{tail}" for tail in ("", "6") for size in SIZES)
 
@@ -68,7 +75,7 @@ def subject(name: str) -> Subject:
         size_rule=SizeRule.SQUARE,
         divisor=P6_STRIDE if large else P5_STRIDE,
         classes=CLASSES,
-        build=lambda _precision: build(name, side),
+        build=lambda precision: build(name, side, half=precision is Precision.AMP),
         basis=BASIS,
         fit_shapes=fit_shapes(P6_FIT_SIDE if large else P5_FIT_SIDE),
         check_shapes=check_shapes(side),
@@ -96,8 +103,14 @@ def check_shapes(side: int) -> tuple[Shape, ...]:
     return ((4, side // 5, side // 5, 10), (2, side // 2, side // 5 * 2, 30), (1, side, side, 8))
 
 
-def build(name: str, side: int) -> Built:
-    """The model with train.py's hyperparameters, and a step that computes its loss on a synthetic batch."""
+def build(name: str, side: int, *, half: bool) -> Built:
+    """The model with train.py's hyperparameters, and a step that computes its loss on a synthetic batch.
+
+    Args:
+        name: as in ``NAMES``.
+        side: pixels of the training image.
+        half: whether train.py's AMP is on, which also makes it validate in half precision.
+    """
     logging.getLogger("yolov5").setLevel(logging.WARNING)
     root = Path(yolov5.__file__).parent
     folder = root / "models" / "hub" if name.endswith("6") else root / "models"
@@ -119,7 +132,49 @@ def build(name: str, side: int) -> Built:
         loss.held = (images, predictions)  # train.py's locals, alive until the next batch
         return loss
 
-    return Built(model=model, step=step, stages=stages(model), backbone=backbone(model))
+    return Built(
+        model=model,
+        step=step,
+        stages=stages(model),
+        backbone=backbone(model),
+        validation=validation(model, compute_loss, side, half=half),
+    )
+
+
+def validation(model: Any, compute_loss: Any, side: int, *, half: bool) -> Validation:  # noqa: ANN401 - untyped
+    """Validation as val.py runs it for train.py: the EMA model, loss included, on letterboxed rectangles.
+
+    Left out: non-maximum suppression, which works on one image's candidates at a time.
+    """
+    averaged = deepcopy(model).eval()
+    if half:
+        averaged = averaged.half()
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def step(batch: int, height: int, width: int, boxes: int) -> None:
+        images = torch.zeros(batch, 3, height, width, dtype=torch.uint8)
+        images = images.half() if half else images.float()
+        images /= 255
+        _inferred, predictions = averaged(images)
+        compute_loss(predictions, targets(batch, boxes))
+
+    return Validation(
+        model=averaged, step=step, batch_ratio=VALIDATION_BATCH_RATIO, sizes=tuple(validation_sizes(side))
+    )
+
+
+def validation_sizes(side: int) -> Iterator[float]:
+    """Pixels of validation batches as shares of ``side`` squared, in val.py's order: from oblong to square to tall.
+
+    Batches are sorted by aspect ratio; each is as large as its squarest image, plus half a stride, rounded up to one.
+    Source: yolov5 utils/dataloaders.py, LoadImagesAndLabels, rectangular training, pad 0.5.
+    """
+    stride = P6_STRIDE if side == P6_SIDE else P5_STRIDE
+    longer, *shorter = (
+        math.ceil(ratio * side / stride + VALIDATION_PAD) * stride for ratio in (1.0, *VALIDATION_RATIOS)
+    )
+    for each in shorter:
+        yield each * longer / side**2
 
 
 def targets(batch: int, boxes: int) -> torch.Tensor:
