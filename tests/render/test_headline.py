@@ -67,10 +67,10 @@ def test_a_batch_that_more_likely_runs_out_is_risky(status: Status, least_gib: f
 
 def test_the_batch_table_shows_the_least_that_runs() -> None:
     on_gpu, on_cpu = (render(with_least(Status.TIGHT, least_gib), Format.TEXT) for least_gib in (11.3, None))
-    (row,) = (line for line in on_gpu.splitlines() if line.startswith("at least"))
+    (row,) = (line for line in on_gpu.splitlines() if line.startswith("squeezed"))
 
     assert "11.3" in row
-    assert "\nat least" not in on_cpu
+    assert "\nsqueezed" not in on_cpu
 
 
 def options(*totals_s: float, bottleneck: Bottleneck = Bottleneck.LAUNCHES) -> tuple[CardOption, ...]:

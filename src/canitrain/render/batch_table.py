@@ -11,6 +11,8 @@ from canitrain.render.words import STATUS
 LABEL_COLUMNS, CELL_COLUMNS = 11, 8
 UNKNOWN_CELL = "?"
 RISKY = "RISKY"
+SQUEEZED = "squeezed"
+"""Label of the memory that still runs when there is no more: cuDNN's smallest workspaces, no free blocks kept."""
 
 
 def shown_batches(report: Report, most: int) -> tuple[BatchRow, ...]:
@@ -36,7 +38,7 @@ def batch_lines(report: Report, width: int) -> list[Line]:
     ]
     if any(row.required_bytes is not None for row in rows):
         least = [UNKNOWN_CELL if row.required_bytes is None else gib(row.required_bytes) for row in rows]
-        lines.insert(2, _line("at least", least))
+        lines.insert(2, _line(SQUEEZED, least))
     verdicts = tuple(
         Span(_cell(_chosen(report, row, fit_word(report, row).lower())), STATUS_TONE[row.status]) for row in rows
     )

@@ -6,23 +6,38 @@ from collections.abc import Mapping
 
 from canitrain.core.interval import Interval
 from canitrain.core.report import Time
-from canitrain.core.units import DAY_S, GIB_BYTES, HOUR_S, MINUTE_S, format_bytes, format_duration
+from canitrain.core.units import (
+    DAY_S,
+    GIB_BYTES,
+    HOUR_S,
+    KIB_BYTES,
+    MIB_BYTES,
+    MINUTE_S,
+    TIB_BYTES,
+    format_bytes,
+    format_duration,
+)
 
 _UNIT_S = {"years": 365.25 * DAY_S, "days": DAY_S, "h": HOUR_S, "min": MINUTE_S, "s": 1.0, "ms": 0.001}
 """The units that ``format_duration`` writes."""
+_UNIT_BYTES = {"TiB": TIB_BYTES, "GiB": GIB_BYTES, "MiB": MIB_BYTES, "KiB": KIB_BYTES, "B": 1}
+"""The units that ``format_bytes`` writes."""
 FULL, EMPTY = "#", "-"
 MOST_PERCENT = 999
 """Above it a percentage says no more than ``>999 %``."""
 
 
 def bytes_interval(interval: Interval) -> str:
-    """``8.1 GiB (7.6-8.7)``; the range is left out where it rounds to nothing."""
+    """``8.1 GiB (7.6-8.7)``, all in the unit of the expected value; the range is left out where it rounds to nothing.
+
+    An end that is nothing in that unit keeps its own: ``1.2 GiB (3.0 MiB-1.4)``.
+    """
     expected = format_bytes(interval.expected)
     unit = expected.rsplit(" ", 1)[1]
-    low, high = format_bytes(interval.low), format_bytes(interval.high)
+    low, high = (_bytes_in_unit(end_bytes, unit) for end_bytes in (interval.low, interval.high))
     if low == high:
         return expected
-    return f"{expected} ({_without_unit(low, unit)}-{_without_unit(high, unit)})"
+    return f"{expected} ({low}-{high})"
 
 
 def duration_interval(interval: Interval) -> str:
@@ -37,6 +52,11 @@ def epoch(time: Time) -> str:
     """Seconds of an epoch, and how many of them validation takes where there is any."""
     validation = f", {format_duration(time.validation_s)} of it validation" if time.validation_s > 0 else ""
     return f"{duration_interval(time.epoch_s)}{validation}"
+
+
+def energy(energy_kwh: float) -> str:
+    """Kilowatt-hours with two figures."""
+    return f"{energy_kwh:.2g} kWh" if energy_kwh < 100 else f"{energy_kwh:,.0f} kWh"  # noqa: PLR2004  # no exponent
 
 
 def percent(need: float, budget: float) -> str:
@@ -95,5 +115,12 @@ def _in_unit(duration_s: float, unit: str) -> str:
     return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
-def _without_unit(text: str, unit: str) -> str:
-    return text.removesuffix(f" {unit}")
+def _bytes_in_unit(size_bytes: float, unit: str) -> str:
+    """``size_bytes`` in ``unit`` as ``format_bytes`` rounds; in a unit of its own where that would show nothing."""
+    own = format_bytes(size_bytes)
+    value = size_bytes / _UNIT_BYTES[unit]
+    if own.endswith(f" {unit}"):
+        return own.removesuffix(f" {unit}")
+    if value >= 1:  # the next unit up
+        return f"{value:.0f}"
+    return f"{value:.2f}" if value >= 0.005 else own  # noqa: PLR2004  # what two decimals can show

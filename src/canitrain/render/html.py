@@ -8,6 +8,8 @@ from canitrain.core.profile import Phase
 from canitrain.core.report import Report, StageMemory, Status
 from canitrain.core.units import format_bytes
 from canitrain.render import headline
+from canitrain.render.asked import asked_rows_with_batch
+from canitrain.render.batch_table import RISKY
 from canitrain.render.figures import percent
 from canitrain.render.needs import Need, needs
 from canitrain.render.page_style import STYLE
@@ -51,13 +53,8 @@ def _answer(report: Report) -> str:
 
 
 def _asked(report: Report) -> str:
-    rows = {
-        "Machine": headline.machine_line(report),
-        "Run": headline.run_line(report),
-        "Batch": headline.recommendation_line(report),
-        "Defaults": headline.defaults_line(report),
-    }
-    items = "".join(f"<dt>{label}</dt><dd>{escape(text)}</dd>" for label, text in rows.items())
+    rows = asked_rows_with_batch(report).items()
+    items = "".join(f"<dt>{label}</dt><dd>{escape(text)}</dd>" for label, text in rows)
     return f"<dl>{items}</dl>"
 
 
@@ -89,6 +86,8 @@ def _table(table: Table) -> str:
 
 
 def _cell(text: str) -> str:
+    if text == RISKY:
+        return f'<td><span class="badge {Status.TIGHT.value}">{RISKY}</span></td>'
     status = _STATUS_WORDS.get(text)
     return f"<td>{escape(text) if status is None else _badge(status)}</td>"
 

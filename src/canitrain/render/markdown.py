@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from canitrain.core.report import Report
 from canitrain.render import headline
+from canitrain.render.asked import asked_rows_with_batch
 from canitrain.render.tables import Table, all_tables
 from canitrain.render.words import EVIDENCE, STATUS
 
@@ -15,12 +16,7 @@ def render_markdown(report: Report, *, explain: bool = False) -> str:
     status = report.verdict.status
     sections = [f"## {STATUS[status]}: {escape(headline.answer(report))}"]
     others = [f"- **{STATUS[reason.status]}** {escape(reason.message)}" for reason in headline.other_reasons(report)]
-    asked = [
-        f"- Machine: {escape(headline.machine_line(report))}",
-        f"- Run: {escape(headline.run_line(report))}",
-        f"- Batch: {escape(headline.recommendation_line(report))}",
-        f"- Defaults: {escape(headline.defaults_line(report))}",
-    ]
+    asked = [f"- {label}: {escape(text)}" for label, text in asked_rows_with_batch(report).items()]
     sections += ["\n".join(others), "\n".join(asked)]
     sections += [_table(table) for table in all_tables(report, explain=explain)]
     sections.append("\n".join(f"> **Warning** {escape(warning)}" for warning in report.warnings))

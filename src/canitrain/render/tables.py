@@ -6,8 +6,16 @@ from msgspec import Struct
 
 from canitrain.core.report import Report, Time
 from canitrain.core.units import format_bytes, format_duration
-from canitrain.render.batch_table import fit_word, shown_batches
-from canitrain.render.figures import bytes_interval, duration_interval, epoch, images_per_s, parts_that_add_up, percent
+from canitrain.render.batch_table import SQUEEZED, fit_word, shown_batches
+from canitrain.render.figures import (
+    bytes_interval,
+    duration_interval,
+    energy,
+    epoch,
+    images_per_s,
+    parts_that_add_up,
+    percent,
+)
 from canitrain.render.headline import cost_line, network_line, scaling_line
 from canitrain.render.needs import needs
 from canitrain.render.words import BOTTLENECK, STATUS
@@ -57,7 +65,7 @@ def time_table(report: Report, time: Time) -> Table:
     }
     rows += [(name, format_duration(part_s)) for name, part_s in named.items() if part_s > 0]
     if time.energy_kwh is not None:
-        rows.append(("energy of the GPUs", f"{time.energy_kwh:.1f} kWh"))
+        rows.append(("energy of the GPUs", f"about {energy(time.energy_kwh)}"))
     if time.cost is not None:
         rows.append(("cost", cost_line(report, time.cost)))
     if report.scaling is not None:
@@ -81,7 +89,7 @@ def batches_table(report: Report) -> Table:
         )
         for row in shown_batches(report, MOST_BATCHES)
     )
-    return Table(title="Batch sizes", head=("batch", memory, "at least", "step", "images/s", "fits"), rows=rows)
+    return Table(title="Batch sizes", head=("batch", memory, SQUEEZED, "step", "images/s", "fits"), rows=rows)
 
 
 def advice_table(report: Report) -> Table:

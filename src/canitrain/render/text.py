@@ -6,8 +6,9 @@ from canitrain.core.evidence import Evidence
 from canitrain.core.report import Report, Time
 from canitrain.core.units import format_bytes, format_duration
 from canitrain.render import headline
+from canitrain.render.asked import asked_rows
 from canitrain.render.batch_table import batch_lines
-from canitrain.render.figures import bar, duration_interval, epoch, images_per_s, percent
+from canitrain.render.figures import bar, duration_interval, energy, epoch, images_per_s, percent
 from canitrain.render.lines import EMPTY_LINE, STATUS_TONE, Line, Span, Tone, labelled, paint
 from canitrain.render.memory_timeline import timeline_lines
 from canitrain.render.needs import Need, needs
@@ -50,12 +51,8 @@ def _answer(report: Report, width: int) -> list[Line]:
 
 
 def _asked(report: Report, width: int) -> list[Line]:
-    rows = {
-        "Machine": headline.machine_line(report),
-        "Run": headline.run_line(report),
-        "Defaults": headline.defaults_line(report),
-    }
-    return [line for label, text in rows.items() for line in labelled(label, text, columns=width, indent=INDENT)]
+    rows = asked_rows(report).items()
+    return [line for label, text in rows for line in labelled(label, text, columns=width, indent=INDENT)]
 
 
 def _needs(report: Report, width: int) -> list[Line]:
@@ -90,7 +87,7 @@ def _time(report: Report, width: int) -> list[Line]:
     if time.network is not None:
         rows["Network"] = headline.network_line(time.network)
     if time.energy_kwh is not None:
-        rows["Energy"] = f"about {time.energy_kwh:.2g} kWh for the GPUs"
+        rows["Energy"] = f"about {energy(time.energy_kwh)} for the GPUs"
     if time.cost is not None:
         rows["Cost"] = headline.cost_line(report, time.cost)
     return [line for label, text in rows.items() for line in labelled(label, text, columns=width, indent=INDENT)]

@@ -1,0 +1,35 @@
+"""Numbers as a reader sees them."""
+
+from __future__ import annotations
+
+import pytest
+
+from canitrain.core.interval import Interval
+from canitrain.core.units import GIB_BYTES, MIB_BYTES
+from canitrain.render.figures import bytes_interval, energy
+
+
+@pytest.mark.parametrize(
+    ("low_gib", "expected_gib", "high_gib", "text"),
+    [
+        (7.6, 8.1, 8.7, "8.1 GiB (7.6-8.7)"),
+        (0.56, 1.9, 2.0, "1.9 GiB (0.56-2.0)"),  # and not 573 MiB to 2.0, which reads as 2.0 MiB
+        (800, 1000, 2048, "1000 GiB (800-2048)"),
+        (3 / 1024, 1.2, 1.4, "1.2 GiB (3.0 MiB-1.4)"),
+        (4.0, 4.0, 4.0, "4.0 GiB"),
+    ],
+)
+def test_both_ends_of_a_size_are_in_the_unit_of_the_middle(low_gib, expected_gib, high_gib, text) -> None:
+    interval = Interval(low=low_gib * GIB_BYTES, expected=expected_gib * GIB_BYTES, high=high_gib * GIB_BYTES)
+    assert bytes_interval(interval) == text
+
+
+def test_a_range_across_mib_and_gib_is_told_in_mib() -> None:
+    assert bytes_interval(Interval(low=500 * MIB_BYTES, expected=900 * MIB_BYTES, high=1.5 * GIB_BYTES)) == (
+        "900 MiB (500-1536)"
+    )
+
+
+@pytest.mark.parametrize(("kwh", "text"), [(0.0059, "0.0059 kWh"), (3.61, "3.6 kWh"), (12345.0, "12,345 kWh")])
+def test_little_energy_is_not_none_and_much_has_no_exponent(kwh: float, text: str) -> None:
+    assert energy(kwh) == text
