@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import nn
-from traced_nets import record, two_convolutions
+from traced_nets import record, subject, summed, two_convolutions
 
-from canitrain.core.profile import Phase, WorkKind
+from canitrain.core.profile import Phase, Precision, WorkKind
+from canitrain.trace.profile import trace_subject
 
 
 def flops(traced, phase, stage=None):
@@ -96,3 +99,28 @@ def test_attention_does_not_keep_the_score_matrix():
         2 * product,
         5 * product,
     ]
+
+
+class Choosy(nn.Module):
+    """Picks rows by place, by mask, by the places of true elements, and asks for one number."""
+
+    def forward(self, batch):
+        rows = batch.flatten(1)
+        mask = rows[:, 0] > -1e9
+        by_place = rows[torch.tensor([0, 0])]
+        scale = 1.0 if float(rows[0, 0].detach()) < 1e9 else 2.0
+        return by_place.sum() + scale * (rows[mask].sum() + rows[torch.where(mask)[0]].sum())
+
+
+def test_the_host_waits_for_numbers_and_for_shapes_that_depend_on_values():
+    traced = record(nn.Sequential(nn.Conv2d(3, 1, 1), Choosy()))
+    # One float(), one mask, one torch.where; rows picked by place need no waiting.
+    assert sum(run.waits for run in traced.runs if run.phase is Phase.FORWARD) == 3
+
+
+def test_a_profile_says_which_stage_waits_and_which_follows_positive_samples():
+    built = summed(nn.Sequential(nn.Conv2d(3, 1, 1), Choosy(), nn.Flatten(0)))
+    built = dataclasses.replace(built, positives={"1": 128})
+    stages = trace_subject(subject(lambda: built, check_shapes=((2, 32, 64, 0),))).traces[Precision.FP32].stages
+    named = {stage.name: (stage.waits.one, stage.positives) for stage in stages}
+    assert (named["0"], named["1"]) == ((0, 0), (3, 128))

@@ -46,6 +46,7 @@ class OperatorRun:
         "name",
         "phase",
         "stage",
+        "waits",
     )
 
     def __init__(self, facts: Operator, stage: int, phase: Phase) -> None:
@@ -59,6 +60,8 @@ class OperatorRun:
         self.bytes = 0.0
         self.copied_bytes = 0
         """Operands that a cuDNN kernel copies because they are not dense; gone when it returns."""
+        self.waits = facts.waits
+        """The host stops for the result."""
         self.forward_node = -1
         """Convolutions: the sequence number of the autograd node that both passes share."""
         self.convolution: ConvolutionCall | None = None
@@ -139,6 +142,8 @@ class StepRecorder(TorchDispatchMode):  # type: ignore[misc] # torch is Any wher
                 if isinstance(value, torch.Tensor):
                     moved += _touched_bytes(value)
             run.bytes = moved
+        if facts.indexes:
+            run.waits = any(tensor.dtype in (torch.bool, torch.uint8) for tensor in _tensors(args[1]))
         if facts.needs_dense:
             self._note_copies(run, args)
         if facts.flops is not None:

@@ -47,6 +47,10 @@ _KERNELS = {
 
 
 _READS_VALUES = {"_local_scalar_dense", "nonzero", "masked_select", "unique2", "_unique2", "equal", "is_nonzero"}
+_WAITS = _READS_VALUES | {"nms"}
+"""The host stops until the device has the result: it is a number in Python, or says how large the output is."""
+_INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
+"""With a mask they look for its true elements first, which is such a wait (ATen/native/IndexingUtils.h)."""
 
 _NEEDS_DENSE = {
     "convolution", "convolution_backward", "native_batch_norm", "native_batch_norm_backward",
@@ -58,7 +62,18 @@ _NEEDS_DENSE = {
 class Operator:
     """The facts of an operator that do not depend on its arguments; one for each ``OpOverload``, cached."""
 
-    __slots__ = ("convolution", "flops", "is_view", "kernels", "kind", "name", "needs_dense", "reads_values")
+    __slots__ = (
+        "convolution",
+        "flops",
+        "indexes",
+        "is_view",
+        "kernels",
+        "kind",
+        "name",
+        "needs_dense",
+        "reads_values",
+        "waits",
+    )
 
     def __init__(self, func: Any) -> None:  # noqa: ANN401 - an OpOverload
         """Look ``func`` up in the tables above."""
@@ -69,6 +84,8 @@ class Operator:
         self.flops: Callable[..., float] | None = _FLOPS.get(self.name)
         self.reads_values = self.name in _READS_VALUES
         """Its result decides what runs next, or its shape depends on values: never hollow."""
+        self.waits = self.name in _WAITS
+        self.indexes = self.name in _INDEXING
         self.needs_dense = self.name in _NEEDS_DENSE
         self.convolution = self.name in ("convolution", "convolution_backward")
 

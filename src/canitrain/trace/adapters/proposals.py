@@ -54,11 +54,16 @@ class EvenSampler:
         """Take ``sample`` proposals an image, at most ``positive_share`` of them positive."""
         self._sample, self._positive_share = sample, positive_share
 
+    @property
+    def positives(self) -> int:
+        """The most positive proposals of an image."""
+        return int(self._sample * self._positive_share)
+
     def __call__(self, labels: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """For every image two masks (proposals,), of the positive (label >= 1) and negative (0) ones taken."""
         positives, negatives = [], []
         for label in labels:
-            positive = evenly(torch.where(label >= 1)[0], int(self._sample * self._positive_share))
+            positive = evenly(torch.where(label >= 1)[0], self.positives)
             negative = evenly(torch.where(label == 0)[0], self._sample - len(positive))
             positives.append(torch.zeros_like(label, dtype=torch.uint8).index_fill_(0, positive, 1))
             negatives.append(torch.zeros_like(label, dtype=torch.uint8).index_fill_(0, negative, 1))

@@ -115,7 +115,20 @@ def build(name: str, variant: Variant) -> Built:
         loss.held = (images, targets, losses)  # engine.py's locals
         return loss
 
-    return Built(model=model, step=step, stages=stages(model), backbone=("backbone.body", "backbone.features"))
+    return Built(
+        model=model,
+        step=step,
+        stages=stages(model),
+        backbone=("backbone.body", "backbone.features"),
+        positives=positives(model),
+    )
+
+
+def positives(model: Any) -> dict[str, int]:  # noqa: ANN401 - the library's model is untyped
+    """Masks and keypoints are learnt on the positive ones of the RoI head's sample only, each on its own."""
+    if not hasattr(model, "roi_heads"):
+        return {}
+    return dict.fromkeys(("roi_heads.mask", "roi_heads.keypoint"), model.roi_heads.fg_bg_sampler.positives)
 
 
 def target(name: str, truth: torch.Tensor, classes: int, height: int, width: int) -> dict[str, torch.Tensor]:
