@@ -54,6 +54,9 @@ torchvision references/detection/utils.py.
 """
 MMYOLO = {"YOLOv5-n": "yolov5n", "YOLOv5-m": "yolov5m", "YOLOv5-n-P6": "yolov5n6", "YOLOv5-m-P6": "yolov5m6"}
 
+YOLOV5_RELEASES = ("v6.", "v7.")
+"""Those whose architecture is the traced one; v2 to v5 have other stems, blocks and activations."""
+
 Line = dict[str, str | int | float]
 
 
@@ -139,10 +142,11 @@ def detectors(calibration: Path) -> Iterator[Line]:
         memory = [float(each["train_mem_gb"]) for each in rows if each["train_mem_gb"]]
         seconds = [float(each["s_per_iter"]) for each in rows if each["s_per_iter"]]
         reserved = "reserved" in row["metric_kind"]
-        # Ultralytics' pool grows when validation starts; the epochs of these logs have 8 steps, which time the loader.
-        if memory and (not reserved or _before_validation(row)):
+        # The epochs of Ultralytics' logs have 8 steps, which time the loader.
+        if memory:
             unit_bytes = GB_BYTES if "decimal" in row["mem_unit"] else PRINTED_GB_BYTES
             line |= {"memory_kind": "reserved" if reserved else "allocated", "memory_bytes": _mean(memory) * unit_bytes}
+            line["validated"] = "no" if _before_validation(row) else "yes"
         if seconds and not reserved:
             line["step_s"] = _mean(seconds)
         if "memory_bytes" in line or "step_s" in line:
@@ -154,7 +158,7 @@ def _model(row: dict[str, str]) -> str | None:
     if "references/detection" in row["framework"]:
         return row["variant"] if row["variant"] in TORCHVISION else None
     if row["framework"] == "ultralytics/yolov5" and row["model"] == "YOLOv5s":
-        return "yolov5s"
+        return "yolov5s" if row["framework_version"].startswith(YOLOV5_RELEASES) else None
     return MMYOLO.get(row["model"]) if row["framework"].startswith("mmyolo") else None
 
 
