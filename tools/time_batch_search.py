@@ -1,5 +1,7 @@
 """Times the search of the largest batch: every built-in profile on every catalog card, milliseconds a pair.
 
+The search that ``canitrain check`` makes, with everything that it counts in; nothing is estimated beside it.
+
 python tools/time_batch_search.py
 """
 
@@ -7,34 +9,33 @@ from __future__ import annotations
 
 import time
 
-from canitrain.catalog import load_calibration, load_cards, load_model, model_names
-from canitrain.core.polynomial import BatchShape
-from canitrain.core.recipe import Optimizer, Recipe
-from canitrain.estimate.batch_search import largest_batch
+from msgspec.structs import replace
+
+from canitrain.catalog import load_calibration, load_cards, load_dataset, load_model, model_names
+from canitrain.cli.recipe import RecipeOptions, decide_recipe
+from canitrain.core.fact import Known
+from canitrain.core.question import Question
+from canitrain.core.units import TIB_BYTES
+from canitrain.core.unknown_machine import unknown_machine
+from canitrain.estimate.estimates import Estimates
+from canitrain.verdict.batches import largest_batch
+from canitrain.verdict.cards import idle
 
 
 def main() -> None:
-    calibration, cards = load_calibration().memory, load_cards()
+    """Print the mean and the slowest."""
+    nothing = unknown_machine("a card of the catalog", "not asked about")
+    ram = replace(nothing.ram, usable_bytes=Known(value=TIB_BYTES, source="assumed"))
+    machine = replace(nothing, ram=ram)
+    estimate, cards, dataset = Estimates(calibration=load_calibration()), load_cards(), load_dataset("coco")
     profiles = [load_model(name) for name in model_names()]
     pairs, searching_s, slowest_s, slowest = 0, 0.0, 0.0, ""
     for profile in profiles:
-        defaults = profile.defaults
-        recipe = Recipe(
-            precision=defaults.precision,
-            optimizer=Optimizer.SGD_MOMENTUM,
-            image_size=defaults.image_size,
-            batch_size=None,
-            effective_batch_size=defaults.effective_batch_size,
-            epochs=1,
-            workers=1,
-            ema=defaults.ema,
-            max_time_s=1.0,
-        )
-        pixels = float(defaults.image_size.shorter * defaults.image_size.longer)
-        shape = BatchShape(batch_size=1, pixels=pixels, boxes=20.0)
+        recipe = decide_recipe(RecipeOptions(), profile, machine)
         for card in cards:
+            question = Question(hardware=machine, profile=profile, dataset=dataset, recipe=recipe, target=idle(card))
             start_s = time.perf_counter()
-            largest_batch(profile, recipe, shape, card, calibration, budget_bytes=card.memory_bytes)
+            largest_batch(question, estimate)
             spent_s = time.perf_counter() - start_s
             searching_s += spent_s
             pairs += 1

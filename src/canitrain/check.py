@@ -9,15 +9,16 @@ from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Hardware
 from canitrain.core.profile import ModelProfile
-from canitrain.core.question import Estimator, Question, RunEstimate
+from canitrain.core.question import Estimator, Question
 from canitrain.core.recipe import Recipe
 from canitrain.core.report import EvidenceSummary, ModelSummary, Reason, Recommendation, Report, Resource
 from canitrain.core.target import CpuTarget, NoTarget
 from canitrain.core.traced_size import refuse_untraced_size
 from canitrain.core.version import VERSION
+from canitrain.estimate.estimates import Estimates
 from canitrain.estimate.fullest import mark_fullest
-from canitrain.estimate.measured_here import Correction, corrected, corrected_evidence, find_correction, is_of
-from canitrain.estimate.whole_run import evidence, loader_warnings, scaling, stages, whole_run
+from canitrain.estimate.measured_here import corrected_evidence, find_correction, is_of
+from canitrain.estimate.whole_run import evidence, loader_warnings, scaling, stages
 from canitrain.verdict.advice import advise
 from canitrain.verdict.cards import suitable_cards
 from canitrain.verdict.device import choose_target, target_label
@@ -53,12 +54,7 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
         InputError: ``profile`` was traced at one image size only, which is not the recipe's.
     """
     refuse_untraced_size(profile, recipe.image_size)
-    correction: Correction | None = None
-
-    def estimate(question: Question, batch_size: int) -> RunEstimate:
-        run = whole_run(question, batch_size, calibration)
-        return corrected(run, question, correction, calibration)
-
+    estimate = Estimates(calibration=calibration)
     target = choose_target(hardware, recipe)
     if isinstance(target, NoTarget):
         return _undecided(hardware, profile, dataset, recipe, target, cards, estimate)
@@ -66,6 +62,7 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
     if measurements:
         measured_at = sorted({row.batch_size for row in measurements if is_of(question, row)})
         correction = find_correction(question, [estimate(question, size) for size in measured_at], measurements)
+        estimate = Estimates(calibration=calibration, correction=correction)
     plan = make_plan(question, estimate)
     return Report(
         version=VERSION,
@@ -77,7 +74,7 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
         hardware=hardware,
         device=target_label(target, recipe.nodes),
         batch_size=plan.run.batch_size,
-        evidence=corrected_evidence(evidence(question, calibration), correction),
+        evidence=corrected_evidence(evidence(question, calibration), estimate.correction),
         memory=plan.run.memory,
         time=plan.run.time,
         batches=plan.rows,

@@ -13,7 +13,6 @@ from canitrain.core.polynomial import BatchShape, Polynomial
 from canitrain.core.profile import Convolution, Peak, Phase, Precision, SizeRule
 from canitrain.core.recipe import Freeze, Optimizer, Recipe, Strategy
 from canitrain.core.report import GpuMemory, Status
-from canitrain.estimate.batch_search import largest_batch
 from canitrain.estimate.gpu_memory import gpu_memory
 from canitrain.estimate.line import Line, upper_envelope
 
@@ -112,16 +111,11 @@ def test_the_figures_stand_in_order(profile, recipe, card, shape):
 
 @few
 @given(profiles(), recipes, cards, shapes, st.floats(1e8, 1e11))
-def test_the_search_finds_the_last_batch_that_goes(profile, recipe, card, shape, budget_bytes):
-    found = largest_batch(profile, recipe, shape, card, cases.shipped(), budget_bytes=budget_bytes, limit=4096)
-
-    def status(batch_size: int) -> Status:
-        wanted = BatchShape(batch_size=batch_size, pixels=shape.pixels, boxes=shape.boxes)
-        return memory_status(figures(profile, recipe, wanted, card), budget_bytes)
-
-    assert found is None or status(found) is Status.GO
-    if found != 4096:
-        assert status((found or 0) + 1) is not Status.GO
+def test_a_larger_batch_never_fits_better(profile, recipe, card, shape, budget_bytes):
+    larger = BatchShape(batch_size=shape.batch_size + 1, pixels=shape.pixels, boxes=shape.boxes)
+    worsening = [Status.GO, Status.TIGHT, Status.NO_GO]
+    before, after = (memory_status(figures(profile, recipe, each, card), budget_bytes) for each in (shape, larger))
+    assert worsening.index(before) <= worsening.index(after)
 
 
 lines = st.builds(Line, fixed=st.floats(0, 1e9), per_image=st.floats(0, 1e7))

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "render"))
 
 from made_up import CARD, GIB, GPU, HARDWARE, IMAGE_SIZE, REPORT, TIME, around, known
+from msgspec import Struct
 from msgspec.structs import replace
 
 from canitrain.core.interval import Interval, exactly
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.profile import Defaults, ModelProfile, Precision, SizeRule, Stage, Trace
-from canitrain.core.question import Question, RunEstimate
+from canitrain.core.question import Estimator, MemoryEstimate, Question, RunEstimate
 from canitrain.core.report import DiskNeed, GpuMemory, HostMemory, Memory
 from canitrain.core.target import CpuTarget, GpuTarget
 
-__all__ = ["CARD", "GIB", "GPU", "HARDWARE", "REPORT", "around", "cpu_question", "estimate", "known", "question", "run"]
+__all__ = [
+    "CARD",
+    "GIB",
+    "GPU",
+    "HARDWARE",
+    "REPORT",
+    "around",
+    "cpu_question",
+    "estimate",
+    "estimator",
+    "known",
+    "question",
+    "run",
+]
 
 _TRACE = Trace(
     stages=(Stage(name="backbone", backbone=True, saved_bytes=Polynomial(b=1.0)), Stage(name="head")),
@@ -128,6 +143,23 @@ def run(
     )
 
 
+class _Double(Struct, frozen=True):
+    """An ``Estimator`` that answers with ``run``."""
+
+    run: Callable[[Question, int], RunEstimate]
+
+    def __call__(self, asked: Question, batch_size: int, /) -> RunEstimate:
+        return self.run(asked, batch_size)
+
+    def memory(self, asked: Question, /) -> Callable[[int], MemoryEstimate]:
+        return lambda batch_size: self.run(asked, batch_size)
+
+
+def estimator(run: Callable[[Question, int], RunEstimate]) -> Estimator:
+    return _Double(run)
+
+
+@estimator
 def estimate(asked: Question, batch_size: int) -> RunEstimate:
     """1 GiB an image and 1 GiB fixed, +-10 %, throughput that saturates: b images take 1 + b seconds of work / 10."""
     expected = (1.0 + batch_size) * GIB

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from runs import CARD, GIB, HARDWARE, around, cpu_question, estimate, known, question, run
+from runs import CARD, GIB, HARDWARE, around, cpu_question, estimate, estimator, known, question, run
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import StorageKind
@@ -18,6 +18,7 @@ from canitrain.verdict.cards import COMMON_CARDS, MOST_CARDS, suitable_cards
 from canitrain.verdict.plan import make_plan
 
 
+@estimator
 def halving(asked: Question, batch_size: int) -> RunEstimate:
     """Each change to the recipe that saves memory halves it; AMP also halves the time."""
     recipe = asked.recipe
@@ -56,6 +57,7 @@ def test_what_does_not_help_is_not_said() -> None:
 
 
 def test_what_makes_the_verdict_worse_is_not_said() -> None:
+    @estimator
     def cache_breaks(asked: Question, batch_size: int) -> RunEstimate:
         cached = asked.recipe.cache is CacheMode.RAM
         return run(
@@ -78,6 +80,7 @@ def test_too_large_a_batch_is_told_the_one_that_fits_with_accumulation() -> None
 
 
 def test_no_more_lines_than_a_reader_reads() -> None:
+    @estimator
     def everything_helps(asked: Question, batch_size: int) -> RunEstimate:
         changed = asked.recipe != question(batch_size=4).recipe
         return run(total=around(DAY_S if changed else 3 * DAY_S), batch_size=batch_size)
@@ -108,6 +111,7 @@ def catalog() -> list[GpuSpec]:
     return [replace(CARD, name=name, memory_bytes=(4 + 4 * index) * GIB) for index, name in enumerate(COMMON_CARDS)]
 
 
+@estimator
 def by_card(asked: Question, batch_size: int) -> RunEstimate:
     """The dearer the card, the faster."""
     card = asked.target.card

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from runs import REPORT, around, estimate, question, run
+from runs import REPORT, around, estimate, estimator, question, run
 
 from canitrain.core.interval import exactly
 from canitrain.core.question import Question, RunEstimate
 from canitrain.core.report import Status
-from canitrain.verdict.batches import batch_steps
+from canitrain.verdict.batches import batch_steps, largest_batch
 from canitrain.verdict.plan import Plan, make_plan
 
 
@@ -37,7 +37,8 @@ def test_batch_steps(limit: int, also: tuple[int, ...], steps: list[int]) -> Non
         (2.2, 1),  # (1 + 1) * 1.1 = 2.2
         (3.29, 1),
         (3.3, 2),  # (1 + 2) * 1.1 = 3.3
-        (9.8, 6),  # (1 + 8) * 1.1 = 9.9
+        (7.8, 6),  # (1 + 6) * 1.1 = 7.7
+        (9.8, 7),  # (1 + 7) * 1.1 = 8.8, (1 + 8) * 1.1 = 9.9
         (18.7, 16),  # (1 + 16) * 1.1 = 18.7
     ],
 )
@@ -46,6 +47,44 @@ def test_largest_batch_whose_upper_bound_fits(free_gib: float, batch_size: int) 
 
     assert chosen.batch_size == batch_size
     assert "GPU memory" in chosen.batch_reason
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "batch_size"),
+    [
+        (1024, Status.GO, 7),
+        (5, Status.GO, 5),
+        (1, Status.GO, 1),
+        (0, Status.GO, None),
+        # The least that runs is 0.8 * (1 + b) * 0.9 GiB: 12.6 does for 12 images with 9.36, 13 need 10.08.
+        (1024, Status.TIGHT, 12),
+    ],
+)
+def test_the_search_is_exact_up_to_its_limit(limit: int, status: Status, batch_size: int | None) -> None:
+    assert largest_batch(question(free_gib=9.8), estimate, limit, status=status) == batch_size
+
+
+def test_the_search_asks_for_memory_alone_and_a_few_times_only() -> None:
+    asked_at: list[int] = []
+
+    @estimator
+    def counting(asked: Question, batch_size: int) -> RunEstimate:
+        asked_at.append(batch_size)
+        return estimate(asked, batch_size)
+
+    assert largest_batch(question(free_gib=500.0), counting) == 453  # 454 * 1.1 = 499.4
+    assert len(asked_at) <= 18  # 9 doublings, 8 halvings, the first
+
+
+def test_no_search_where_not_even_one_image_fits_or_nobody_knows() -> None:
+    assert largest_batch(question(free_gib=2.1), estimate) is None
+    assert largest_batch(question(free_gib=None), estimate) is None
+
+
+def test_the_largest_batch_has_its_row_though_it_is_no_step() -> None:
+    rows = {row.batch_size: row.status for row in plan(question(free_gib=9.8)).rows}
+
+    assert (rows[7], rows[8]) == (Status.GO, Status.TIGHT)
 
 
 @pytest.mark.parametrize(("free_gib", "batch_size", "steps"), [(2.3, 1, 16), (5.6, 4, 4), (7.8, 6, 3), (18.8, 16, 1)])
@@ -65,6 +104,7 @@ def test_beyond_the_recipes_batch_only_while_it_is_faster() -> None:
 
 
 def test_a_loader_that_cannot_follow_keeps_the_recipes_batch() -> None:
+    @estimator
     def loader_bound(asked: Question, batch_size: int) -> RunEstimate:
         slow = estimate(asked, batch_size)
         return replace(slow, time=replace(slow.time, images_per_s=5.0))
@@ -109,6 +149,7 @@ def test_a_given_batch_is_judged_and_the_better_one_recommended() -> None:
 
 
 def test_only_tight_batches_recommend_the_smallest() -> None:
+    @estimator
     def narrow(asked: Question, batch_size: int) -> RunEstimate:
         wide = run(device=around(9.0 * 2**30, 0.3), required=exactly(1.0), batch_size=batch_size)
         assert asked.recipe.batch_size is None
@@ -130,6 +171,7 @@ def test_rows_are_ordered_and_get_no_better_with_the_batch() -> None:
 
 
 def test_too_little_ram_for_any_batch_still_speaks_of_one_that_the_card_holds() -> None:
+    @estimator
     def hungry(asked: Question, batch_size: int) -> RunEstimate:
         found = estimate(asked, batch_size)
         host = replace(found.memory.host, ram_budget_bytes=1.0)
@@ -144,6 +186,7 @@ def test_too_little_ram_for_any_batch_still_speaks_of_one_that_the_card_holds() 
 
 
 def test_ram_that_is_tight_at_any_batch_keeps_what_the_card_holds() -> None:
+    @estimator
     def narrow(asked: Question, batch_size: int) -> RunEstimate:
         found = estimate(asked, batch_size)
         host = replace(found.memory.host, ram_budget_bytes=found.memory.host.ram_bytes.expected)

@@ -36,3 +36,21 @@ def test_a_missing_model_library_is_named_with_its_install_command(hardware: Har
     found = warnings_of(asked, make_plan(asked, estimate))
 
     assert any("pip install torchvision" in warning for warning in found) is warned
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "warning"),
+    [
+        # 11 of the recipe's 16 images: neither one step nor two come near.
+        (13.3, "an update after 11 images is 0.69x the recipe's 16"),
+        (8.9, None),  # 7 images in 2 steps: 14
+        (11.1, None),  # 9 images in 2 steps: 18
+        (17.7, None),  # 15
+    ],
+)
+def test_updates_far_from_the_recipes_come_with_a_batch_that_keeps_them(free_gib: float, warning: str | None) -> None:
+    asked = question(free_gib=free_gib)
+    found = [each for each in warnings_of(asked, make_plan(asked, estimate)) if "an update after" in each]
+
+    assert [each.split(":")[0] for each in found] == ([warning] if warning else [])
+    assert all(each.endswith("or take --batch-size 8 with 2 accumulation steps") for each in found)

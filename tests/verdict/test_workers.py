@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from runs import GIB, estimate, question, run
+from runs import GIB, estimate, estimator, question, run
 
 from canitrain.core.interval import exactly
 from canitrain.core.question import Question, RunEstimate
@@ -15,6 +15,7 @@ from canitrain.verdict.plan import make_plan
 def with_shm(free_gib: float | None) -> object:
     """Half a GiB of ``/dev/shm`` a worker."""
 
+    @estimator
     def estimated(asked: Question, batch_size: int) -> RunEstimate:
         plain = estimate(asked, batch_size)
         return run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -24,13 +25,24 @@ class Question(Struct, frozen=True, kw_only=True):
     target: GpuTarget | CpuTarget
 
 
-class RunEstimate(Struct, frozen=True, kw_only=True):
-    """Memory and time of a question at ``batch_size`` images a GPU and step."""
+class MemoryEstimate(Struct, frozen=True, kw_only=True):
+    """Memory of a question at ``batch_size`` images a GPU and step: all that decides whether the batch fits."""
 
     batch_size: int
     memory: Memory
+
+
+class RunEstimate(MemoryEstimate, frozen=True, kw_only=True):
+    """Memory and time of a question at ``batch_size`` images a GPU and step."""
+
     time: Time
 
 
-Estimator = Callable[[Question, int], RunEstimate]
-"""Estimates a question at a batch size; how the verdict room asks without importing the estimate room."""
+class Estimator(Protocol):
+    """How the verdict room asks without importing the estimate room."""
+
+    def __call__(self, question: Question, batch_size: int, /) -> RunEstimate:
+        """Memory and time of ``question`` at ``batch_size``."""
+
+    def memory(self, question: Question, /) -> Callable[[int], MemoryEstimate]:
+        """Memory of ``question`` at any batch size: polynomials are evaluated once, for a search asks many times."""

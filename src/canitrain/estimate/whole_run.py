@@ -5,13 +5,11 @@ from __future__ import annotations
 from canitrain.core.calibration import Calibration
 from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.question import Question, RunEstimate
-from canitrain.core.report import EvidenceSummary, GpuMemory, Memory, Scaling, ScalingRow, StageMemory
+from canitrain.core.report import EvidenceSummary, Scaling, ScalingRow, StageMemory
 from canitrain.core.target import CpuTarget
-from canitrain.estimate.disk import disk_need
 from canitrain.estimate.feed import feed
-from canitrain.estimate.gpu_memory import gpu_memory
 from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps, obstacle_after, shares_of
-from canitrain.estimate.host_memory import host_memory
+from canitrain.estimate.memory_by_batch import memory_by_batch
 from canitrain.estimate.memory_evidence import memory_evidence
 from canitrain.estimate.memory_timeline import memory_timeline
 from canitrain.estimate.run_time import run_time
@@ -23,15 +21,10 @@ from canitrain.estimate.time_evidence import time_evidence
 def whole_run(question: Question, batch_size: int, calibration: Calibration) -> RunEstimate:
     """Memory of GPU, host and disk, and the time of the run, at ``batch_size`` images a GPU and step."""
     hardware, profile, dataset, recipe = question.hardware, question.profile, question.dataset, question.recipe
-    on_cpu = isinstance(question.target, CpuTarget)
     device = question.target.cpu if isinstance(question.target, CpuTarget) else question.target.card
     return RunEstimate(
         batch_size=batch_size,
-        memory=Memory(
-            gpu=_gpu_memory(question, batch_size, calibration),
-            host=host_memory(profile, recipe, dataset, hardware, batch_size, calibration.host, on_cpu=on_cpu),
-            disk=disk_need(profile, recipe, dataset, hardware, calibration.host),
-        ),
+        memory=memory_by_batch(question, calibration)(batch_size).memory,
         time=run_time(
             profile,
             recipe,
@@ -123,19 +116,4 @@ def stages(question: Question, run: RunEstimate, calibration: Calibration) -> tu
         recipe,
         memory_shape(profile, recipe, dataset, run.batch_size),
         {stage: stage_s * put_right for stage, stage_s in step.stages_s().items()},
-    )
-
-
-def _gpu_memory(question: Question, batch_size: int, calibration: Calibration) -> GpuMemory | None:
-    target = question.target
-    if isinstance(target, CpuTarget):
-        return None
-    return gpu_memory(
-        question.profile,
-        question.recipe,
-        memory_shape(question.profile, question.recipe, question.dataset, batch_size),
-        target.card,
-        calibration.memory,
-        total_bytes=target.total_bytes,
-        budget_bytes=target.budget_bytes,
     )

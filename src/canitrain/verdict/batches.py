@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
-from canitrain.core.question import Question, RunEstimate
+from canitrain.core.question import Estimator, Question, RunEstimate
 from canitrain.core.report import Status
 from canitrain.core.units import format_bytes
+from canitrain.verdict.rules import batch_status
 
 LARGEST_BATCH = 1024
 """Images a GPU and step; no detector's recipe goes near it."""
 AS_FAST_RATIO = 0.95
 """Share of the best throughput that counts as just as fast. A judgement of ours: beyond the recipe's effective batch
 the learning rate must change, which 5 % do not pay for."""
+
+
+def largest_batch(
+    question: Question, estimate: Estimator, limit: int = LARGEST_BATCH, *, status: Status = Status.GO
+) -> int | None:
+    """The largest batch up to ``limit`` whose memory is ``status`` (go or tight) or better; ``None`` where none is.
+
+    Exact, because memory never falls with the batch.
+    """
+    at = estimate.memory(question)
+    allowed = (Status.GO,) if status is Status.GO else (Status.GO, Status.TIGHT)
+    return _last(lambda batch_size: batch_status(question, at(batch_size)) in allowed, limit)
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -63,7 +76,7 @@ def recipe_limit(question: Question) -> int:
 def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
     """The largest candidate that surely fits; beyond the recipe's effective batch only while that makes it faster.
 
-    Where none surely fits, the smallest that may.
+    Where none surely fits, the smallest that may. ``candidates`` hold the largest batch of all that surely fits.
     """
     fitting = [candidate for candidate in candidates if candidate.status is Status.GO]
     if not fitting:
@@ -89,6 +102,23 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
 def accumulation_steps(question: Question, batch_size: int) -> int:
     """Steps between updates that keep the recipe's effective batch, 1 where the batch already is as large."""
     return max(1, round(question.recipe.effective_batch_size / (batch_size * question.recipe.all_gpus)))
+
+
+def _last(fits: Callable[[int], bool], limit: int) -> int | None:
+    """The largest number in ``1 .. limit`` for which ``fits`` holds, given that it holds up to there and not beyond."""
+    if limit < 1 or not fits(1):
+        return None
+    low, high = 1, 2
+    while high <= limit and fits(high):
+        low, high = high, high * 2
+    high = min(high, limit + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fits(middle):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _squeezed(question: Question, candidates: Sequence[Candidate]) -> Choice:

@@ -10,9 +10,9 @@ from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Gpu
 from canitrain.core.question import Estimator, Question
-from canitrain.core.report import CardOption, Resource, Status
+from canitrain.core.report import CardOption, Status
 from canitrain.core.target import GpuTarget
-from canitrain.verdict.batches import batch_steps, dataset_limit, recipe_limit
+from canitrain.verdict.batches import dataset_limit, largest_batch, recipe_limit
 from canitrain.verdict.plan import replan
 
 COMMON_CARDS = (
@@ -30,8 +30,6 @@ COMMON_CARDS = (
 )
 """Cards that people own or rent, from cheap to dear: an editorial choice, not a measurement. Names of the catalog."""
 MOST_CARDS = 5
-_BATCH_BOUND = (Resource.GPU_MEMORY, Resource.RAM, Resource.SHM)
-"""What a smaller batch could mend."""
 
 
 def suitable_cards(question: Question, cards: Sequence[GpuSpec], estimate: Estimator) -> tuple[CardOption, ...]:
@@ -56,40 +54,28 @@ def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOptio
         question,
         hardware=replace(question.hardware, software=software),
         recipe=replace(question.recipe, gpus=1, nodes=1, network_bytes_per_s=None),
-        target=_idle(card),
+        target=idle(card),
     )
-    tried = _batches(alone)
-    for batch_size in tried:
-        plan = replan(alone, estimate, batch_size)
-        (candidate,) = plan.candidates
-        surely_fits = candidate.status is Status.GO or batch_size == tried[-1]
-        gpu = plan.run.memory.gpu
-        assert gpu is not None
-        likely_runs = gpu.required_bytes.expected <= card.usable_bytes
-        if surely_fits and likely_runs and plan.verdict.status in (Status.GO, Status.TIGHT):
-            return CardOption(
-                name=card.name,
-                status=plan.verdict.status,
-                batch_size=batch_size,
-                device_bytes=gpu.device_bytes.expected,
-                total_s=plan.run.time.total_s.expected,
-                bottleneck=plan.run.time.bottleneck,
-            )
-        if any(reason.status is Status.NO_GO and reason.resource not in _BATCH_BOUND for reason in plan.reasons):
-            return None
-    return None
+    limit = min(dataset_limit(alone), recipe_limit(alone))
+    # Where no batch surely fits, the smallest may.
+    batch_size = question.recipe.batch_size or largest_batch(alone, estimate, limit) or 1
+    plan = replan(alone, estimate, batch_size)
+    gpu = plan.run.memory.gpu
+    assert gpu is not None
+    likely_runs = gpu.required_bytes.expected <= card.usable_bytes
+    if not likely_runs or plan.verdict.status not in (Status.GO, Status.TIGHT):
+        return None
+    return CardOption(
+        name=card.name,
+        status=plan.verdict.status,
+        batch_size=batch_size,
+        device_bytes=gpu.device_bytes.expected,
+        total_s=plan.run.time.total_s.expected,
+        bottleneck=plan.run.time.bottleneck,
+    )
 
 
-def _batches(question: Question) -> tuple[int, ...]:
-    """From the top: most cards hold the recipe's batch, and one estimate a card is soon done."""
-    given = question.recipe.batch_size
-    if given is not None:
-        return (given,)
-    limit = min(dataset_limit(question), recipe_limit(question))
-    return tuple(reversed(tuple(batch_steps(limit, limit))))
-
-
-def _idle(card: GpuSpec) -> GpuTarget:
+def idle(card: GpuSpec) -> GpuTarget:
     """One ``card`` with nothing else on it."""
     unread = Unknown(reason="a card of the catalog")
     memory = Known(value=card.usable_bytes, source=card.source)

@@ -13,6 +13,7 @@ from canitrain.verdict.batches import (
     batch_steps,
     choose,
     dataset_limit,
+    largest_batch,
     recipe_limit,
 )
 from canitrain.verdict.rules import batch_status, gpu_memory_rule, judge, verdict_of
@@ -48,7 +49,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def make_plan(question: Question, estimate: Estimator) -> Plan:
-    """Walk up the batch sizes until they no longer fit, choose one, and judge the run at it."""
+    """Walk up the batch sizes, the largest that fits among them, choose one, and judge the run at it."""
     given = question.recipe.batch_size
     candidates = _candidates(question, estimate)
     choice = choose(question, candidates)
@@ -107,7 +108,8 @@ def make_single(question: Question, estimate: Estimator) -> Plan:
 def _candidates(question: Question, estimate: Estimator) -> tuple[Candidate, ...]:
     given = question.recipe.batch_size
     limit = dataset_limit(question)
-    also = [min(limit, recipe_limit(question))] + ([given] if given is not None else [])
+    largest = largest_batch(question, estimate, limit)
+    also = [min(limit, recipe_limit(question))] + [each for each in (largest, given) if each is not None]
     found: list[Candidate] = []
     beyond = 0
     for batch_size in batch_steps(limit, *also):

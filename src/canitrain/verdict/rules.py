@@ -7,7 +7,7 @@ from collections.abc import Callable
 from canitrain.core.fact import Known
 from canitrain.core.interval import Interval
 from canitrain.core.memory_status import memory_status
-from canitrain.core.question import Question, RunEstimate
+from canitrain.core.question import MemoryEstimate, Question, RunEstimate
 from canitrain.core.recipe import CacheMode
 from canitrain.core.report import GpuMemory, Reason, Resource, Status, Verdict
 from canitrain.core.severity import worst
@@ -22,7 +22,7 @@ _WITHOUT_SHM = ("windows", "darwin")
 """Systems without ``/dev/shm``, by ``platform.system()``; on one that is unknown it may be there and small."""
 
 
-def gpu_memory_rule(question: Question, run: RunEstimate) -> Reason | None:
+def gpu_memory_rule(question: Question, run: MemoryEstimate) -> Reason | None:
     """``required`` decides no-go, ``device`` decides comfort (DESIGN 3.1)."""
     target, memory = question.target, run.memory.gpu
     if memory is None or not isinstance(target, GpuTarget):
@@ -41,7 +41,7 @@ def gpu_memory_rule(question: Question, run: RunEstimate) -> Reason | None:
     return Reason(resource=Resource.GPU_MEMORY, status=status, message=f"{batch} {need}, {there}")
 
 
-def ram_rule(question: Question, run: RunEstimate) -> Reason | None:
+def ram_rule(question: Question, run: MemoryEstimate) -> Reason | None:
     """RAM that this process may use; swap is never counted."""
     del question
     host = run.memory.host
@@ -131,7 +131,11 @@ RULES: tuple[Callable[[Question, RunEstimate], Reason | None], ...] = (
     software_rule,
 )
 """In the order in which a reader cares."""
-BATCH_RULES = (gpu_memory_rule, ram_rule, unified_memory_rule)
+BATCH_RULES: tuple[Callable[[Question, MemoryEstimate], Reason | None], ...] = (
+    gpu_memory_rule,
+    ram_rule,
+    unified_memory_rule,
+)
 """What decides whether a batch size fits."""
 
 
@@ -140,7 +144,7 @@ def judge(question: Question, run: RunEstimate) -> tuple[Reason, ...]:
     return tuple(reason for rule in RULES if (reason := rule(question, run)) is not None)
 
 
-def batch_status(question: Question, run: RunEstimate) -> Status:
+def batch_status(question: Question, run: MemoryEstimate) -> Status:
     """Whether the batch fits into memory."""
     return worst(reason.status for rule in BATCH_RULES if (reason := rule(question, run)) is not None)
 

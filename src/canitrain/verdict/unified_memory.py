@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from canitrain.core.fact import value_or_none
-from canitrain.core.question import Question, RunEstimate
+from canitrain.core.question import MemoryEstimate, Question
 from canitrain.core.report import Reason, Resource, Status
 from canitrain.core.target import GpuTarget
 from canitrain.core.units import format_bytes
 
 
-def unified_memory_rule(question: Question, run: RunEstimate) -> Reason | None:
+def unified_memory_rule(question: Question, run: MemoryEstimate) -> Reason | None:
     """Both needs against the memory that is usable at all; nothing where they fit, or where the GPU has its own.
 
     As where each has its own, the least that runs on the GPU and the RAM that is expected say no.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from canitrain.core.fact import Known
@@ -9,12 +10,14 @@ from canitrain.core.profile import Precision
 from canitrain.core.question import Question
 from canitrain.core.target import GpuTarget
 from canitrain.core.units import format_network
-from canitrain.verdict.batches import recipe_limit
+from canitrain.verdict.batches import accumulation_steps, recipe_limit
 from canitrain.verdict.device import left_out
 from canitrain.verdict.plan import Plan
 
 PACKAGES = frozenset({"torchvision", "timm", "effdet", "yolov5", "ultralytics"})
 """Libraries of models by their package names; a file of the user's is none."""
+FAR_FROM_RECIPE = 0.2
+"""How far images an update may lie from the recipe's before the learning rate should follow; a judgement of ours."""
 
 
 def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
@@ -60,6 +63,15 @@ def _batch(question: Question, plan: Plan) -> Iterator[str]:
         yield (
             f"a batch of {whole} is {ratio:.2g}x the recipe's {question.recipe.effective_batch_size}: "
             "scale the learning rate with it, or ask for the recipe's with --batch-size"
+        )
+    steps = accumulation_steps(question, batch_size)
+    ratio = whole * steps / question.recipe.effective_batch_size
+    if batch_size <= limit and abs(ratio - 1) > FAR_FROM_RECIPE:
+        kept = limit // math.ceil(limit / batch_size)
+        yield (
+            f"an update after {whole * steps} images is {ratio:.2g}x the recipe's "
+            f"{question.recipe.effective_batch_size}: scale the learning rate with it, or take "
+            f"--batch-size {kept} with {accumulation_steps(question, kept)} accumulation steps"
         )
 
 
