@@ -1,9 +1,11 @@
+import json
 import types
 
 import pytest
 import torch
 from torch import nn
 
+from canitrain.catalog.locate import profiles_path
 from canitrain.catalog.measurements import load_measurements
 from canitrain.cli import measuring
 from canitrain.cli.app import run
@@ -42,7 +44,7 @@ def test_measure_tells_the_time_and_appends_lines_that_accuracy_reads(tiny, tmp_
     assert "images/s" in capsys.readouterr().out
     read = load_measurements(output)
     assert {(row.model, row.batch_size, row.image_size, row.precision) for row in read} == {
-        ("yolov5s", 8, "640", "amp")
+        ("yolov5s", 8, "640", "fp32")
     }
     assert len({row.row for row in read}) == len(read) >= 2
     # Twice three to warm up and two timed.
@@ -61,9 +63,28 @@ def test_a_model_that_resizes_is_timed_at_the_mean_padded_size(tiny, capsys):
 def test_bad_input_is_refused_before_anything_runs(tiny, tmp_path, capsys):
     for options in (["--model", "yolov5z"], ["--model", "yolov5s", "--output", str(tmp_path / "no" / "runs.csv")]):
         assert run(["measure", *options]) == 2
-    assert run(["measure", "--model", "yolov5s", "--batch-size", "0"]) == 2
+    assert run(["measure", "-m", "yolov5s", "-b", "0"]) == 2
+    assert run(["measure", "-m", "yolov5s", "-s", "641"]) == 2
     assert tiny == []
     assert "hint:" in capsys.readouterr().err
+
+
+def test_amp_is_measured_on_a_cpu_only_where_it_was_asked_for(tiny, capsys):
+    for options, precision in (([], "fp32"), (["--precision", "amp"], "amp")):
+        assert run(["measure", "-m", "yolov5s", "-b", "1", "--steps", "1", *options]) == 0
+        assert f"640 px, batch 1, {precision}," in capsys.readouterr().out
+
+
+def test_a_profile_of_a_file_that_is_elsewhere_says_where_to_run(tiny, tmp_path, monkeypatch, capsys):
+    profile = json.loads((profiles_path() / "models" / "yolov5" / "yolov5s.json").read_text())
+    profile["implementation"]["spec"] = "mine.py:build"
+    (tmp_path / "mine.json").write_text(json.dumps(profile))
+    monkeypatch.chdir(tmp_path)
+    assert run(["measure", "-m", "mine.json", "-b", "1", "--steps", "1"]) == 2
+    assert "run this where mine.py lies" in capsys.readouterr().err
+
+    (tmp_path / "mine.py").touch()
+    assert run(["measure", "-m", "mine.json", "-b", "1", "--steps", "1"]) == 0
 
 
 def test_sides_keep_the_pixels_of_the_shape():

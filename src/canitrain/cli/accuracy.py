@@ -27,7 +27,7 @@ def accuracy_command(
     measurements: Annotated[
         Path, typer.Option("--measurements", metavar="FILE.csv", help="Measured runs, one a line.")
     ],
-    dataset: Annotated[str, typer.Option("--dataset", help="Whose images they trained on.")] = "coco",
+    dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="Whose images they trained on.")] = "coco",
     as_json: Annotated[bool, typer.Option("--json", help="Rows and groups as JSON.")] = False,
     markdown: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", parser=file_to_write, help="Write the tables there.")
@@ -36,7 +36,9 @@ def accuracy_command(
         Path | None,
         typer.Option("--plot", metavar="FILE.svg", parser=file_to_write, help="Draw predicted against measured there."),
     ] = None,
-    note: Annotated[str | None, typer.Option("--note", help="What the Markdown should say about the runs.")] = None,
+    note: Annotated[
+        str | None, typer.Option("--note", metavar="TEXT", help="What the Markdown should say about the runs.")
+    ] = None,
     max_median: Annotated[
         str | None, typer.Option("--max-median", metavar="8%", help="Exit 1 where a median error is above it.")
     ] = None,

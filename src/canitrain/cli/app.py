@@ -140,7 +140,8 @@ def _in_our_words(error: Exception) -> str | None:
         return None
     said = str(getattr(error, "message", error))
     name = max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.name
-    least, most = getattr(parameter.type, "min", None), getattr(parameter.type, "max", None)
+    kind = getattr(parameter, "type", None)
+    least, most = getattr(kind, "min", None), getattr(kind, "max", None)
     if least is None and most is None:
         return f"{name}: {said}"
     bounds = f"from {least} on" if most is None else f"from {least} to {most:,}"

@@ -17,7 +17,9 @@ SHORTEST_NAME = 3
 
 def doctor_command(
     *,
-    data: Annotated[Path, typer.Option("--data", help="The data directory, whose storage is looked at.")] = Path(),
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="The data directory, whose storage is looked at.")
+    ] = Path(),
 ) -> int:
     """Show every fact with its source, and why others are unknown; no host name, user, path, UUID or serial number."""
     from importlib.metadata import version  # noqa: PLC0415 - slow to import

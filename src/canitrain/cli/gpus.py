@@ -59,7 +59,9 @@ def gpus_command(
         typer.Argument(metavar="[NAME]", help="One card, as people write it (rtx3060, a100 80gb), or a part of names."),
     ] = None,
     *,
-    memory: Annotated[str | None, typer.Option(help='Memory a card, like ">=16GB", "<12GB" or 24GB.')] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help='Memory a card, like ">=16GB", "<12GB" or 24GB.')
+    ] = None,
     vendor: Annotated[Vendor | None, typer.Option(help="Only this vendor's cards.")] = None,
     sort: Annotated[SortKey | None, typer.Option(help="Order; as in the catalog unless given.")] = None,
     json: Annotated[bool, typer.Option("--json", help="A list of cards as JSON, in bytes, hertz and FLOPs.")] = False,

@@ -20,10 +20,17 @@ EXAMPLES = (
 
 def measure_command(
     *,
-    model: Annotated[str, typer.Option("--model", help="A model that ships with canitrain, or a profile file.")],
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Images a step.")] = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps to time, after a warm-up.")] = 20,
-    image_size: Annotated[str | None, typer.Option("--image-size", help="640, or 800x1333.")] = None,
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", metavar="NAME|FILE", help="A model of `canitrain models`, or a profile file."),
+    ],
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", "-b", metavar="N", min=1, help="Images a step.")
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Steps to time, after a warm-up.")] = 20,
+    image_size: Annotated[
+        str | None, typer.Option("--image-size", "-s", metavar="640|800x1333", help="Training size in pixels.")
+    ] = None,
     precision: Annotated[Precision | None, typer.Option("--precision", help="The model's own by default.")] = None,
     optimizer: Annotated[Optimizer | None, typer.Option("--optimizer", help="The model's own by default.")] = None,
     channels_last: Annotated[bool, typer.Option("--channels-last", help="Use the NHWC memory layout.")] = False,

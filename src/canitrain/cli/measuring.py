@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from canitrain import catalog
 from canitrain.accuracy import recipe_of
+from canitrain.cli.recipe import parse_size
 from canitrain.core.accuracy import Measurement
+from canitrain.core.errors import InputError
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import Optimizer, Recipe
@@ -41,13 +44,18 @@ def run_here(
     estimates it.
 
     Raises:
-        InputError: the image size, or the profile's spec, means nothing.
+        InputError: the image size, or the profile's spec, means nothing, or the user's file is not here.
         MissingDependencyError: the model's library is not installed.
     """
     from canitrain.measure.run import has_gpu, measure  # noqa: PLC0415 - torch comes with the subject
     from canitrain.trace.spec import subject_of  # noqa: PLC0415
 
+    _refuse_file_elsewhere(profile)
+    if image_size is not None:
+        parse_size(image_size, profile)
     subject = subject_of(profile.implementation.spec)
+    if precision is None and not has_gpu():
+        precision = Precision.FP32  # as the training scripts, and `check`, do on a CPU
     recipe = _recipe(profile, batch_size, image_size, precision, optimizer)
     dataset = catalog.load_dataset(DATASET)
     size = recipe.batch_size or profile.defaults.batch_size
@@ -78,6 +86,15 @@ def run_here(
         reserved_bytes=memory.reserved_bytes,
         device_bytes=memory.device_bytes,
     )
+
+
+def _refuse_file_elsewhere(profile: ModelProfile) -> None:
+    """A profile names the user's file without its folder, so that nobody's paths are in it."""
+    file = profile.implementation.spec.rpartition(":")[0]
+    if file.endswith(".py") and not Path(file).is_file():
+        raise InputError(
+            f"{profile.name} was traced from {file}, which is not in this folder", hint=f"run this where {file} lies"
+        )
 
 
 def step_shape(shape: BatchShape, recipe: Recipe, profile: ModelProfile) -> Shape:

@@ -17,7 +17,9 @@ EXAMPLES = (
 
 
 def models_command(
-    name: Annotated[str | None, typer.Argument(help="One model, by name or alias, or a profile file.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One model, by name or alias, or a profile file.")
+    ] = None,
     *,
     json: Annotated[bool, typer.Option("--json", help="A list of models as JSON.")] = False,
 ) -> int:

@@ -18,7 +18,9 @@ EXAMPLES = (
 
 def probe_command(
     *,
-    data: Annotated[Path, typer.Option("--data", help="The data directory, whose storage is looked at.")] = Path(),
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="The data directory, whose storage is looked at.")
+    ] = Path(),
     json: Annotated[bool, typer.Option("--json", help="Print the hardware as JSON (canitrain.hardware/1).")] = False,
     save: Annotated[
         Path | None,

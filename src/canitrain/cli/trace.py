@@ -36,7 +36,7 @@ def trace_command(
         typer.Option(
             "--image-size",
             "-s",
-            metavar="384",
+            metavar="N",
             min=1,
             max=4096,
             help="Side, if not the default; of timm models and files.",
