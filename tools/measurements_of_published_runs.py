@@ -25,7 +25,7 @@ from timed_runs import published_runs, timm_runs
 
 from canitrain.catalog.measurements import COLUMNS
 from canitrain.cli.app import run
-from canitrain.core.units import GB_BYTES, MIB_BYTES
+from canitrain.core.units import GB_BYTES, GIB_BYTES, MIB_BYTES
 
 DOCS = Path(__file__).parent.parent / "docs"
 NOTE = """\
@@ -144,13 +144,20 @@ def detectors(calibration: Path) -> Iterator[Line]:
         reserved = "reserved" in row["metric_kind"]
         # The epochs of Ultralytics' logs have 8 steps, which time the loader.
         if memory:
-            unit_bytes = GB_BYTES if "decimal" in row["mem_unit"] else PRINTED_GB_BYTES
-            line |= {"memory_kind": "reserved" if reserved else "allocated", "memory_bytes": _mean(memory) * unit_bytes}
+            line["memory_kind"] = "reserved" if reserved else "allocated"
+            line["memory_bytes"] = _mean(memory) * unit_bytes(row)
             line["validated"] = "no" if _before_validation(row) else "yes"
         if seconds and not reserved:
             line["step_s"] = _mean(seconds)
         if "memory_bytes" in line or "step_s" in line:
             yield line
+
+
+def unit_bytes(row: dict[str, str]) -> int:
+    """Bytes of what ``row`` calls a GB."""
+    if row["mem_unit"].startswith("GiB"):
+        return GIB_BYTES
+    return GB_BYTES if row["mem_unit"].startswith("GB decimal") else PRINTED_GB_BYTES
 
 
 def _model(row: dict[str, str]) -> str | None:
