@@ -83,7 +83,7 @@ def predicted_s(
     )
     shape = time_shape(profile, recipe, dataset, batch_size)
     step = step_time(profile, recipe, shape, card, cpu=HOST, bench=None, calibration=calibration.time)
-    return max(step.compute_s, step.launches_s) + step.communication_s
+    return max(step.compute_s, step.launches_s) + step.waits_s + step.communication_s
 
 
 def unfitted_width(measured_ratios: dict[str, list[float]]) -> tuple[float, float]:

@@ -215,7 +215,7 @@ def test_a_measured_bandwidth_replaces_the_default():
 def test_a_frozen_backbone_has_no_backward_pass():
     rates = gpu_rates(CARD, Precision.FP32, CALIBRATION, channels_last=False)
     shape = BatchShape(batch_size=4, pixels=409_600.0, boxes=0.0)
-    groups = group_times(TRACE, shape, replace(RECIPE, freeze=Freeze.BACKBONE), rates)
+    groups = group_times(TRACE, shape, replace(RECIPE, freeze=Freeze.BACKBONE), rates, positives_per_box=1.0)
     assert {(g.stage, g.phase.value) for g in groups} == {
         ("backbone", "forward"), ("head", "forward"), ("head", "backward"),
     }  # fmt: skip

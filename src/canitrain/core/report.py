@@ -148,8 +148,16 @@ class StepParts(Struct, frozen=True, kw_only=True):
     communication_s: float
     optimizer_s: float
     """Part of ``compute_s``."""
+    waits_s: float = 0.0
+    """What device and launching host wait for each other, on top of the slower of the two: where a result decides what
+    runs next, neither can work ahead."""
     loads_between_steps: bool = False
     """Without loader processes images are read and decoded while the device waits."""
+
+    @property
+    def device_s(self) -> float:
+        """Device and the host that launches for it, together."""
+        return max(self.compute_s, self.launches_s) + self.waits_s
 
     @property
     def step_s(self) -> float:
@@ -157,7 +165,7 @@ class StepParts(Struct, frozen=True, kw_only=True):
 
         With ``loads_between_steps``: device, loader and storage one after the other.
         """
-        device_s = max(self.compute_s, self.launches_s)
+        device_s = self.device_s
         if self.loads_between_steps:
             return device_s + self.loader_s + self.storage_s + self.communication_s
         return max(device_s, self.loader_s, self.storage_s) + self.communication_s

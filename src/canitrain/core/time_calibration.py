@@ -201,6 +201,8 @@ class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Memory traffic that one multiprocessor can ask for: wide memory on few, slow multiprocessors is not filled."""
     operand_bytes_per_cycle: Coefficient
     """Operands that one multiprocessor can feed to its matrix units: a faster unit waits for them."""
+    positives_per_box: Coefficient
+    """Positive samples that one object gives a detector's second stage, late in training."""
     optimizer: tuple[OptimizerCost, ...]
     unscale_passes: Coefficient
     """AMP: passes over the gradients by the gradient scaler."""

@@ -12,8 +12,15 @@ def launches_s(kernels: float, optimizer_kernels: float, cpu: Cpu, costs: Launch
 
     Python's speed follows the turbo clock of one core; where that is unknown the reference clock stands in.
     """
+    at_reference_s = costs.step_s.value + optimizer_kernels * costs.optimizer_kernel_s.value
+    return kernels * kernel_launch_s(cpu, costs) + at_reference_s * _slowness(cpu, costs)
+
+
+def kernel_launch_s(cpu: Cpu, costs: LaunchCosts) -> float:
+    """Seconds that one thread needs for one kernel of the forward or backward pass."""
+    return costs.kernel_s.value * _slowness(cpu, costs)
+
+
+def _slowness(cpu: Cpu, costs: LaunchCosts) -> float:
     clock_hz = value_or_none(cpu.max_hz) or value_or_none(cpu.base_hz) or costs.reference_hz.value
-    at_reference_s = (
-        costs.step_s.value + kernels * costs.kernel_s.value + optimizer_kernels * costs.optimizer_kernel_s.value
-    )
-    return at_reference_s * costs.reference_hz.value / clock_hz
+    return costs.reference_hz.value / clock_hz

@@ -132,7 +132,7 @@ def counted_bytes(gpu: GpuMemory, row: Measurement) -> float:
 
 def device_step_s(time: Time) -> float:
     """Seconds of a step without loader, disk and exchange, which ``canitrain measure`` does not have."""
-    return max(time.parts.compute_s - time.kinds_s.get(LOADING, 0.0), time.parts.launches_s)
+    return max(time.parts.compute_s - time.kinds_s.get(LOADING, 0.0), time.parts.launches_s) + time.parts.waits_s
 
 
 def _time(time: Time, ratio: float, *, low_ratio: float, high_ratio: float) -> Time:
@@ -146,13 +146,13 @@ def _time(time: Time, ratio: float, *, low_ratio: float, high_ratio: float) -> T
         storage_s=before.storage_s,
         communication_s=before.communication_s,
         optimizer_s=before.optimizer_s * ratio,
+        waits_s=before.waits_s * ratio,
         loads_between_steps=before.loads_between_steps,
     )
     factor = after.step_s / before.step_s
-    device_s = max(after.compute_s, after.launches_s)
     waiting = {Bottleneck.DECODE: after.loader_s, Bottleneck.STORAGE: after.storage_s}
     slowest = max(waiting, key=lambda each: waiting[each])
-    device_bound = device_s >= waiting[slowest]
+    device_bound = after.device_s >= waiting[slowest]
     kept = time.bottleneck if time.bottleneck in _DEVICE_BOUND else Bottleneck.GPU_COMPUTE
     exchanging = time.bottleneck in (Bottleneck.COMMUNICATION, Bottleneck.NETWORK)
     bottleneck = time.bottleneck if exchanging else kept if device_bound else slowest

@@ -10,6 +10,7 @@ from canitrain.core.profile import Phase, Trace, Work, WorkKind
 from canitrain.core.recipe import Freeze, Recipe
 from canitrain.core.time_calibration import Curve
 from canitrain.estimate.device_rates import DeviceRates
+from canitrain.estimate.positives import positive_share
 
 
 class GroupTime(Struct, frozen=True, kw_only=True):
@@ -25,10 +26,13 @@ class GroupTime(Struct, frozen=True, kw_only=True):
     bandwidth_bound: bool
 
 
-def group_times(trace: Trace, shape: BatchShape, recipe: Recipe, device: DeviceRates) -> tuple[GroupTime, ...]:
+def group_times(
+    trace: Trace, shape: BatchShape, recipe: Recipe, device: DeviceRates, *, positives_per_box: float
+) -> tuple[GroupTime, ...]:
     """Every group of one training step, forward then backward, a stage after the other.
 
     A frozen backbone has no backward pass. Activation checkpointing repeats the forward pass inside the backward.
+    Stages that follow positive samples do the mean image's share of the traced work, in as many kernels.
     """
     groups: list[GroupTime] = []
     device = _mixed(device, grouped_ratio(trace, shape))
@@ -37,8 +41,9 @@ def group_times(trace: Trace, shape: BatchShape, recipe: Recipe, device: DeviceR
         frozen = recipe.freeze is Freeze.BACKBONE and stage.backbone
         backward = [] if frozen else [(Phase.BACKWARD, kind, work) for kind, work in stage.backward.items()]
         again = [(Phase.BACKWARD, kind, work) for _, kind, work in forward] if recipe.checkpointing and backward else []
+        share = positive_share(stage.positives, shape.boxes, positives_per_box) if stage.positives else 1.0
         groups += [
-            _group_time(stage.name, phase, kind, work=work, shape=shape, device=device)
+            _group_time(stage.name, phase, kind, work=work, share=share, shape=shape, device=device)
             for phase, kind, work in (*forward, *again, *backward)
         ]
     return tuple(groups)
@@ -76,12 +81,12 @@ def grouped_ratio(trace: Trace, shape: BatchShape) -> float:
 
 
 def _group_time(
-    stage: str, phase: Phase, kind: WorkKind, *, work: Work, shape: BatchShape, device: DeviceRates
+    stage: str, phase: Phase, kind: WorkKind, *, work: Work, share: float, shape: BatchShape, device: DeviceRates
 ) -> GroupTime:
     kernels = work.kernels.at(shape)
     compute_s, traffic_s, fixed_s = kernel_times(
-        work.flops.at(shape),
-        work.bytes.at(shape),
+        work.flops.at(shape) * share,
+        work.bytes.at(shape) * share,
         kernels,
         flops_per_s=device.flops_per_s[kind],
         bytes_per_s=device.memory_bytes_per_s,

@@ -144,7 +144,6 @@ def _with_feed(
     on_cpu = isinstance(device, Cpu)
     sharing_s = feed.image_s * images / training_cores(device) if isinstance(device, Cpu) else 0.0
     compute_s = step.compute_s + sharing_s
-    device_s = max(compute_s, step.launches_s)
     loading = _seconds(images, rates.loader_images_per_s)
     storing = _seconds(images, rates.storage_images_per_s)
     if on_cpu:
@@ -156,14 +155,16 @@ def _with_feed(
         storage_s=storing.expected,
         communication_s=step.communication_s,
         optimizer_s=step.optimizer_s,
+        waits_s=step.waits_s,
         loads_between_steps=not feed.overlaps,
     )
     together = max if feed.overlaps else _plus
     return _Step(
         step_s=Interval(
-            low=together(device_s * width.low_ratio, loading.low, storing.low) + step.communication_s * width.low_ratio,
+            low=together(parts.device_s * width.low_ratio, loading.low, storing.low)
+            + step.communication_s * width.low_ratio,
             expected=parts.step_s,
-            high=together(device_s * width.high_ratio, loading.high, storing.high)
+            high=together(parts.device_s * width.high_ratio, loading.high, storing.high)
             + step.communication_s * width.high_ratio,
         ),
         parts=parts,

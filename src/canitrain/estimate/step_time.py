@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Bench, Cpu
 from canitrain.core.network import NetworkUse
 from canitrain.core.polynomial import BatchShape
-from canitrain.core.profile import ModelProfile, Phase, Precision, WorkKind
+from canitrain.core.profile import ModelProfile, Phase, Precision, Trace, WorkKind
 from canitrain.core.recipe import Recipe
 from canitrain.core.time_calibration import TimeCalibration
 from canitrain.estimate.communication import Exchange, exchange, straggling_s
 from canitrain.estimate.cpu_time import cpu_rates
 from canitrain.estimate.device_rates import DeviceRates, effective_precision, gpu_rates
-from canitrain.estimate.launches import launches_s
+from canitrain.estimate.launches import kernel_launch_s, launches_s
 from canitrain.estimate.roofline import GroupTime, group_times
+from canitrain.estimate.timeline import Segment, together_s
 from canitrain.estimate.update_time import trained_parameter_bytes, update_work
 
 RGB_FP32_BYTES = 12
@@ -30,6 +33,8 @@ class StepTime(Struct, frozen=True, kw_only=True):
     """Update, gradient scaler and EMA on the device, averaged over the accumulation steps."""
     launches_s: float
     """Whole step, host; 0 on a CPU, whose kernels carry their own start."""
+    waits_s: float
+    """What device and host wait for each other, on top of the slower of the two."""
     forward_launches_s: float
     communication_s: float
     network: NetworkUse | None = None
@@ -89,11 +94,13 @@ def step_time(
         return _cpu_step_time(profile, recipe, shape, rates, calibration)
     precision = effective_precision(recipe.precision, device)
     rates = gpu_rates(device, precision, calibration, channels_last=recipe.channels_last)
-    groups = group_times(profile.traces[precision], shape, recipe, rates)
+    trace = profile.traces[precision]
+    per_box = calibration.positives_per_box.value
+    groups = group_times(trace, shape, recipe, rates, positives_per_box=per_box)
     update = update_work(profile, recipe, calibration)
     steps = accumulation_steps(recipe, shape.batch_size)
     forward_kernels = sum(group.kernels for group in groups if group.phase is Phase.FORWARD)
-    backward_kernels = sum(group.kernels for group in groups if group.phase is Phase.BACKWARD)
+    kernels = sum(group.kernels for group in groups)
     shared = exchange(
         recipe.strategy,
         gpus=recipe.all_gpus,
@@ -110,15 +117,41 @@ def step_time(
     waiting_s = straggling_s(sum(group.time_s for group in groups), recipe.all_gpus, straggling)
     launch = calibration.launch
     forward_launches_s = launches_s(forward_kernels, 0.0, cpu, launch)
-    all_launches_s = launches_s(forward_kernels + backward_kernels, update.kernels / steps, cpu, launch)
+    all_launches_s = launches_s(kernels, update.kernels / steps, cpu, launch) * shared.launch_factor + shared.host_s
+    optimizer_s = _traffic_s(update.traffic_bytes, rates) / steps
+    kernel_s = kernel_launch_s(cpu, launch) * shared.launch_factor
+    segments = _segments(trace, groups, shape, kernel_s)
+    # The gradient scaler reads whether a gradient overflowed before it lets the optimizer step.
+    waits = 1.0 if recipe.precision is Precision.AMP else 0.0
+    segments += (
+        Segment(host_s=0.0, device_s=0.0, waits=waits),
+        Segment(host_s=all_launches_s - kernels * kernel_s, device_s=optimizer_s),
+    )
+    device_s = sum(group.time_s for group in groups) + optimizer_s
     return StepTime(
         groups=groups,
-        optimizer_s=_traffic_s(update.traffic_bytes, rates) / steps,
-        launches_s=all_launches_s * shared.launch_factor + shared.host_s,
+        optimizer_s=optimizer_s,
+        launches_s=all_launches_s,
+        waits_s=max(0.0, together_s(segments) - max(device_s, all_launches_s)),
         forward_launches_s=forward_launches_s,
         communication_s=shared.exposed_s + waiting_s,
         network=_network(recipe, shared, calibration),
         network_bound=shared.network_bound and shared.exposed_s > waiting_s,
+    )
+
+
+def _segments(trace: Trace, groups: Sequence[GroupTime], shape: BatchShape, kernel_s: float) -> tuple[Segment, ...]:
+    """Forward stages in order, then the backward pass, which nothing stops."""
+
+    def segment(own: Sequence[GroupTime], waits: float) -> Segment:
+        host_s = kernel_s * sum(group.kernels for group in own)
+        return Segment(host_s=host_s, device_s=sum(group.time_s for group in own), waits=waits)
+
+    forward = [group for group in groups if group.phase is Phase.FORWARD]
+    backward = [group for group in groups if group.phase is Phase.BACKWARD]
+    return (
+        *(segment([g for g in forward if g.stage == stage.name], stage.waits.at(shape)) for stage in trace.stages),
+        segment(backward, 0.0),
     )
 
 
@@ -138,7 +171,8 @@ def _network(recipe: Recipe, shared: Exchange, calibration: TimeCalibration) -> 
 def _cpu_step_time(
     profile: ModelProfile, recipe: Recipe, shape: BatchShape, rates: DeviceRates, calibration: TimeCalibration
 ) -> StepTime:
-    groups = group_times(profile.traces[Precision.FP32], shape, recipe, rates)
+    per_box = calibration.positives_per_box.value
+    groups = group_times(profile.traces[Precision.FP32], shape, recipe, rates, positives_per_box=per_box)
     update = update_work(profile, recipe, calibration)
     steps = accumulation_steps(recipe, shape.batch_size)
     start_s = update.kernels * rates.curves[WorkKind.ELEMENTWISE].kernel_s
@@ -146,6 +180,7 @@ def _cpu_step_time(
         groups=groups,
         optimizer_s=(_traffic_s(update.traffic_bytes, rates) + start_s) / steps,
         launches_s=0.0,
+        waits_s=0.0,
         forward_launches_s=0.0,
         communication_s=0.0,
     )

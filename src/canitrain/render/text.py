@@ -16,6 +16,8 @@ from canitrain.render.words import BOTTLENECK, EVIDENCE, STATUS
 
 LEAST_COLUMNS, MOST_COLUMNS = 72, 120
 INDENT = 11
+TOLD_RATIO = 0.02
+"""A part of the step that is smaller than this share of it is not worth a word."""
 NEED_COLUMNS, BUDGET_COLUMNS, PERCENT_COLUMNS = 23, 17, 7
 
 
@@ -96,7 +98,9 @@ def _time(report: Report, width: int) -> list[Line]:
 def _step_parts(time: Time) -> str:
     """How the parts make the step: side by side, or with no loader processes one after the other."""
     parts = time.parts
-    device = _named({"compute": parts.compute_s, "launches": parts.launches_s})
+    told = parts.waits_s > TOLD_RATIO * parts.device_s
+    waits = f" (and {format_duration(parts.waits_s)} in which these two wait for each other)" if told else ""
+    device = _named({"compute": parts.compute_s, "launches": parts.launches_s}) + waits
     feed = _named({"loader": parts.loader_s, "disk": parts.storage_s})
     exchange = f"; plus {format_duration(parts.communication_s)} between GPUs" if parts.communication_s > 0 else ""
     if parts.loads_between_steps:
