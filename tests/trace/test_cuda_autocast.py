@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 from traced_nets import record
 
-from canitrain.trace.autocast import cached_weight_bytes, cuda_operators, full_precision
+from canitrain.trace.autocast import cached_weight_bytes, cuda_operators
 
 HALF, FULL = torch.float16, torch.float32
 
@@ -55,11 +55,6 @@ def test_outside_the_block_torch_is_as_it_was():
         pass
     assert functional.linear(torch.zeros(2, 8), torch.zeros(4, 8)).dtype is FULL
     assert cached_weight_bytes() == 0
-
-
-def test_a_block_can_switch_it_off():
-    with cuda_operators(amp=True), full_precision():
-        assert functional.linear(torch.zeros(2, 8), torch.zeros(4, 8)).dtype is FULL
 
 
 def test_a_weight_that_is_used_twice_is_cast_once():

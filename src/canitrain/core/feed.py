@@ -15,16 +15,6 @@ class FeedRates(Struct, frozen=True, kw_only=True):
     storage_images_per_s: Interval
     """What reading the files allows; page-cache speed where they are cached."""
 
-    @property
-    def images_per_s(self) -> float:
-        """The slower of the two, expected."""
-        return min(self.loader_images_per_s.expected, self.storage_images_per_s.expected)
-
-    @property
-    def storage_is_slower(self) -> bool:
-        """Whether the files, not the processes, hold the step up."""
-        return self.storage_images_per_s.expected < self.loader_images_per_s.expected
-
 
 class Feed(Struct, frozen=True, kw_only=True):
     """The input pipeline of a run, first epoch (files not yet in the page cache) and later ones.

@@ -271,16 +271,6 @@ def cuda_operators(*, amp: bool) -> Iterator[None]:
         torch._C._dispatch_tls_set_dispatch_key_excluded(_KEY, True)  # noqa: SLF001, FBT003
 
 
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Inside ``cuda_operators(amp=True)``: what ``torch.autocast("cuda", enabled=False)`` does. For adapters."""
-    enabled, _CASTS.enabled = _CASTS.enabled, False
-    try:
-        yield
-    finally:
-        _CASTS.enabled = enabled
-
-
 def cached_weight_bytes() -> int:
     """Bytes of the half-precision weight copies that autocast holds now."""
     return sum(copy.untyped_storage().nbytes() for _, copy in _CASTS.weights.values())
