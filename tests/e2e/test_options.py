@@ -288,7 +288,7 @@ def test_a_described_card_that_torch_as_such_does_not_use_is_told_with_the_build
     assert any(all(word in warning for word in words) for warning in warnings), warnings
 
 
-@pytest.mark.parametrize("gpu", ["RTX 3060", "T4", "RTX 5090", "B200"])
+@pytest.mark.parametrize("gpu", ["RTX 3060", "T4", "RTX 5090", "B200", "RTX 4090, K80"])  # the K80 would stay idle
 def test_a_described_card_of_today_needs_no_word_on_builds(terminal: Terminal, gpu: str) -> None:
     warnings = " ".join(report(terminal, "--gpu", gpu, model="yolov5s")["warnings"])
 

@@ -13,7 +13,9 @@ from canitrain.cli.one_pool import POOL_SOURCE, share_memory
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown, value_or_none
 from canitrain.core.hardware import DESCRIBED, Cpu, Driver, Hardware, StorageKind
+from canitrain.core.recipe import DeviceChoice
 from canitrain.core.units import parse_bytes
+from canitrain.verdict.device import best_kind
 
 SOURCE = "command line"
 
@@ -114,10 +116,7 @@ def _with_gpus(machine: Hardware, text: str) -> Hardware:
     not_asked = Unknown(reason="the GPU was described, not probed")
     driver = Driver(version=not_asked, cuda_version=not_asked)
     software = replace(machine.software, torch=not_asked, driver=driver, obstacles=())
-    return replace(
-        machine,
-        origin=DESCRIBED,
-        gpus=Known(value=gpus, source=SOURCE),
-        software=software,
-        warnings=(*(each for each in machine.warnings if each not in own), *needed_builds(software, gpus)),
-    )
+    described = replace(machine, origin=DESCRIBED, gpus=Known(value=gpus, source=SOURCE), software=software)
+    # A card that stays idle needs no build of torch.
+    builds = needed_builds(software, best_kind(described, DeviceChoice.AUTO))
+    return replace(described, warnings=(*(each for each in machine.warnings if each not in own), *builds))
