@@ -5,13 +5,14 @@ from __future__ import annotations
 import memory_cases as cases
 import pytest
 
-from canitrain.catalog import find_card, load_model
+from canitrain.catalog import find_card, load_dataset, load_model
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ImageSize, Precision
 from canitrain.core.recipe import Optimizer
 from canitrain.core.report import GpuMemory
-from canitrain.core.units import GB_BYTES, MIB_BYTES
+from canitrain.core.units import GB_BYTES, GIB_BYTES, MIB_BYTES
 from canitrain.estimate.gpu_memory import gpu_memory
+from canitrain.estimate.shapes import memory_shape
 
 BOXES = 20.0
 
@@ -87,3 +88,46 @@ def test_mixed_precision_saves_nothing_in_a_faster_rcnn_with_frozen_batch_norm()
     }
     # frozen batch norm promotes to fp32, so half copies come on top
     assert live[Precision.AMP] > live[Precision.FP32]
+
+
+def region_detector(name: str, batch_size: int, gpus: int, precision: Precision = Precision.FP32) -> GpuMemory:
+    """As torchvision's reference script trains on COCO."""
+    profile = load_model(name)
+    recipe = cases.recipe(
+        precision=precision,
+        optimizer=Optimizer.SGD_MOMENTUM,
+        image_size=profile.defaults.image_size,
+        batch_size=batch_size,
+        effective_batch_size=batch_size * gpus,
+        gpus=gpus,
+    )
+    shape = memory_shape(profile, recipe, load_dataset("coco"), batch_size)
+    card = find_card("V100 32GB")
+    return gpu_memory(profile, recipe, shape, card, cases.shipped(), total_bytes=None, budget_bytes=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "printed_gb"),
+    # detectron2 MODEL_ZOO.md, R50-FPN, 2 images on each of 8 V100s: it freezes the same layers in the same way
+    [("fasterrcnn", 3.0), ("maskrcnn", 3.4)],
+)
+def test_a_library_that_freezes_alike_allocates_alike(name, printed_gb):
+    measured_bytes = printed_gb * 1000 * MIB_BYTES
+    assert region_detector(name, 2, 8).allocated_bytes.expected == pytest.approx(measured_bytes, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("precision", "batch_size", "measured_gib"),
+    # NVIDIA's maskrcnn-benchmark in lambdal/deeplearning-benchmark, one GPU, fp32 and apex O1
+    [
+        (Precision.FP32, 4, 4.92),
+        (Precision.FP32, 15, 17.04),
+        (Precision.FP32, 32, 35.76),
+        (Precision.AMP, 4, 4.92),
+        (Precision.AMP, 20, 22.98),
+        (Precision.AMP, 36, 43.03),
+    ],
+)
+def test_memory_of_a_mask_rcnn_follows_the_batch_as_in_another_library(precision, batch_size, measured_gib):
+    allocated = region_detector("maskrcnn", batch_size, 1, precision).allocated_bytes
+    assert allocated.expected == pytest.approx(measured_gib * GIB_BYTES, rel=0.12)

@@ -11,6 +11,14 @@ class BatchShape(Struct, frozen=True, kw_only=True):
     batch_size: int
     pixels: float
     boxes: float
+    """Of the most crowded image of the batch."""
+    other_boxes: float | None = None
+    """Of each other image; ``None``: as many."""
+
+    @property
+    def boxes_of_others(self) -> float:
+        """Boxes of an image that is not the most crowded one."""
+        return self.boxes if self.other_boxes is None else self.other_boxes
 
 
 class Polynomial(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -37,11 +45,17 @@ class Polynomial(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
 
     def at(self, shape: BatchShape) -> float:
         """The quantity at ``shape``, in the unit of the holder's name."""
-        fixed, per_image = self.affine(shape.pixels, shape.boxes)
+        fixed, per_image = self.affine(shape)
         return fixed + per_image * shape.batch_size
 
-    def affine(self, pixels: float, boxes: float) -> tuple[float, float]:
-        """``(fixed, per_image)`` at that size, so that the quantity is ``fixed + per_image * batch_size``."""
+    def affine(self, shape: BatchShape) -> tuple[float, float]:
+        """``(fixed, per_image)`` at ``shape``'s size, so that the quantity is ``fixed + per_image * batch_size``.
+
+        What is done image by image (``n``, ``pn``) has the boxes of the most crowded image; what all images of the
+        batch have at once (``bn``, ``bpn``) has them once, and the others' for every other image.
+        """
+        pixels, boxes, others = shape.pixels, shape.boxes, shape.boxes_of_others
+        of_a_box = self.bn + self.bpn * pixels
         fixed = self.one + self.p * pixels + self.n * boxes + self.pn * pixels * boxes + self.pp * pixels * pixels
-        per_image = self.b + self.bp * pixels + self.bn * boxes + self.bpn * pixels * boxes + self.bpp * pixels * pixels
-        return fixed, per_image
+        per_image = self.b + self.bp * pixels + of_a_box * others + self.bpp * pixels * pixels
+        return fixed + of_a_box * (boxes - others), per_image

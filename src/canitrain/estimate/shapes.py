@@ -15,7 +15,7 @@ MULTI_SCALE_GROWTH = 1.5
 
 
 def memory_shape(profile: ModelProfile, recipe: Recipe, dataset: Dataset, batch_size: int) -> BatchShape:
-    """The largest padded batch that ``dataset`` can produce, every image as crowded as the most crowded one.
+    """The largest padded batch that ``dataset`` can produce, with its most crowded image among average ones.
 
     Where the library resizes by the shorter side, a batch is padded to its widest and its tallest image, so a wide
     image beside a tall one pads to both. torchvision's reference script groups images by aspect ratio and so
@@ -28,7 +28,12 @@ def memory_shape(profile: ModelProfile, recipe: Recipe, dataset: Dataset, batch_
             pixels = _resized_pixels(recipe.image_size, _fullest_ratio(recipe.image_size, dataset), profile.divisor)
         case _:
             assert_never(profile.size_rule)
-    return BatchShape(batch_size=batch_size, pixels=pixels, boxes=dataset.boxes_max)
+    return BatchShape(
+        batch_size=batch_size,
+        pixels=pixels,
+        boxes=dataset.boxes_max,
+        other_boxes=min(dataset.boxes_mean, dataset.boxes_max),
+    )
 
 
 def time_shape(profile: ModelProfile, recipe: Recipe, dataset: Dataset, batch_size: int) -> BatchShape:

@@ -98,25 +98,25 @@ def _candidates(moments: Iterable[Moment], held: Persistent) -> tuple[Moment, ..
 def _slack(trace: Trace, shape: BatchShape) -> Line | None:
     if trace.slack_bytes == Polynomial():
         return None
-    fixed, per_image = trace.slack_bytes.affine(shape.pixels, shape.boxes)
+    fixed, per_image = trace.slack_bytes.affine(shape)
     return Line(fixed=fixed, per_image=per_image)
 
 
 def _validation(trace: Trace, recipe: Recipe, shape: BatchShape) -> Line:
     if not recipe.validation:
         return NOTHING
-    fixed, per_image = trace.validation_bytes.affine(shape.pixels, shape.boxes)
+    fixed, per_image = trace.validation_bytes.affine(shape)
     return Line(fixed=fixed, per_image=per_image)
 
 
 def _line_of(peak: Peak, shape: BatchShape) -> Line:
-    fixed, per_image = peak.live_bytes.affine(shape.pixels, shape.boxes)
+    fixed, per_image = peak.live_bytes.affine(shape)
     return Line(fixed=fixed, per_image=per_image)
 
 
 def saved_line(stage: Stage, shape: BatchShape) -> Line:
     """Bytes that ``stage`` keeps for backward."""
-    fixed, per_image = stage.saved_bytes.affine(shape.pixels, shape.boxes)
+    fixed, per_image = stage.saved_bytes.affine(shape)
     return Line(fixed=fixed, per_image=per_image)
 
 

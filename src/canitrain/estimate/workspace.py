@@ -54,8 +54,8 @@ def workspace_kind(convolution: Convolution) -> WorkspaceKind:
 def tensors_line(convolution: Convolution, shape: BatchShape, copies: float = 1.0) -> Line:
     """``copies`` times one convolution's input and output in bytes, as a line in the batch size at ``shape``."""
     element_bytes = (HALF_BYTES if convolution.half else FP32_BYTES) * copies
-    read_fixed, read_per_image = convolution.input_pixels.affine(shape.pixels, shape.boxes)
-    written_fixed, written_per_image = convolution.output_pixels.affine(shape.pixels, shape.boxes)
+    read_fixed, read_per_image = convolution.input_pixels.affine(shape)
+    written_fixed, written_per_image = convolution.output_pixels.affine(shape)
     channels_in, channels_out = convolution.in_channels * element_bytes, convolution.out_channels * element_bytes
     return Line(
         fixed=read_fixed * channels_in + written_fixed * channels_out,
@@ -82,7 +82,7 @@ def is_erratic(convolution: Convolution, shape: BatchShape, calibration: MemoryC
     return (
         convolution.groups > 1
         and convolution.in_channels >= calibration.erratic_channels.value
-        and sum(convolution.input_pixels.affine(shape.pixels, shape.boxes)) >= calibration.erratic_pixels.value
+        and sum(convolution.input_pixels.affine(shape)) >= calibration.erratic_pixels.value
     )
 
 
