@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 from host_cases import calibration, coco, machine, model, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bench, StorageKind
