@@ -46,6 +46,16 @@ def test_there_are_more_than_twenty_machines_and_each_says_what_is_documented_an
         assert all(word in readme for word in ("Documented:", "Made up:", "Should:", "Verdict: ")), name
 
 
+def test_a_bridge_is_asked_for_between_equal_cards_only():
+    assert not any(gpu.notes for gpu in probed("two-unequal-cards").gpus.value)
+
+    machine = RecordedMachine("two-unequal-cards")
+    machine.devices[0]["nvmlDeviceGetName"] = machine.devices[1]["nvmlDeviceGetName"]
+    equal = probe_host(Host(machine), machine.data_path)
+    assert all("fit the NVLink bridge" in note for gpu in equal.gpus.value for note in gpu.notes)
+    assert [len(gpu.notes) for gpu in equal.gpus.value] == [1, 1]
+
+
 @pytest.mark.parametrize("name", MACHINES)
 def test_the_probe_finds_the_facts_of_the_machine(name):
     expected, hardware = Expected(name).facts, probed(name)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from msgspec import structs
+
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Driver, Gpu
 from canitrain.probe.host import Host, derive, positive
-from canitrain.probe.nvidia_notes import card_notes, card_processes
+from canitrain.probe.nvidia_notes import NO_LINK, card_notes, card_processes
 from canitrain.probe.nvidia_trace import trace_of_a_card
 
 CORES_PER_SM = {
@@ -65,7 +67,14 @@ def _cards(host: Host) -> Known[tuple[Gpu, ...]] | Unknown:
         if isinstance(cards, Unknown):
             return cards
         gpus += cards
-    return Known(value=tuple(gpus), source="NVML")
+    return Known(value=tuple(_linkable(gpu, gpus) for gpu in gpus), source="NVML")
+
+
+def _linkable(gpu: Gpu, gpus: list[Gpu]) -> Gpu:
+    """``gpu`` without a note on its links where no other card is of its kind: a bridge joins equal cards only."""
+    if sum(other.name == gpu.name for other in gpus) > 1:
+        return gpu
+    return structs.replace(gpu, notes=tuple(note for note in gpu.notes if note != NO_LINK))
 
 
 def _without_nvml(host: Host, trace: Unknown, start: Unknown) -> Known[tuple[Gpu, ...]] | Unknown:

@@ -38,6 +38,9 @@ def card_processes(host: Host, handle: object) -> tuple[GpuProcess, ...]:
     return tuple(rows[pid] for pid in sorted(rows))
 
 
+NO_LINK = "no NVLink is up, so gradients cross PCIe: fit the NVLink bridge between the cards"
+
+
 def card_notes(host: Host, handle: object, *, alone: bool) -> tuple[str, ...]:
     """Sentences on a narrow PCIe link, throttled clocks, memory errors, virtual cards, and links that lie idle."""
     notes = [] if alone else _idle_links(host, handle)
@@ -66,7 +69,7 @@ def _idle_links(host: Host, handle: object) -> list[str]:
             break  # no such link
         states.append(state.value)
     if states and not any(states):
-        return ["no NVLink is up, so gradients cross PCIe: fit the NVLink bridge between the cards"]
+        return [NO_LINK]
     return []
 
 
