@@ -2,26 +2,31 @@
 
     python tools/check_detector_time.py CALIBRATION_FOLDER
 
-Rows: Mask R-CNN in fp32 and in AMP by apex (deeplearning-benchmark; a fork of maskrcnn-benchmark, on cards from laptops
-to A100), and torchvision's own table (8 V100, 2019). All load real images; the prediction has no loader. SSD300's
-row is printed and not used for the width: four images a step on each of eight GPUs are a loader's time.
+Rows: Mask R-CNN in fp32 and in AMP by apex on cards from laptops to A100 (deeplearning-benchmark, which runs NVIDIA's
+fork of maskrcnn-benchmark), NVIDIA's own table of that fork, detectron2's zoo and torchvision's own table (8 V100).
+All load real images; the prediction has no loader. SSD300's row is printed and not used for the width: four images a
+step on each of eight GPUs are a loader's time.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import geometric_mean
 
+import msgspec
 import numpy as np
+from msgspec import Struct
+from scipy.optimize import brentq
 from timed_runs import PUBLISHED_CARDS
 
 from canitrain.catalog import find_card, load_calibration, load_dataset, load_model
 from canitrain.core.calibration import Calibration
 from canitrain.core.dataset import Dataset
-from canitrain.core.gpu import GpuSpec
-from canitrain.core.profile import ModelProfile, Precision
+from canitrain.core.polynomial import Polynomial
+from canitrain.core.profile import ModelProfile, Precision, Stage, Work, WorkKind
 from canitrain.core.recipe import Optimizer, Recipe
 from canitrain.core.unknown_machine import unknown_machine
 from canitrain.estimate.shapes import time_shape
@@ -31,9 +36,51 @@ HOST = unknown_machine("published run", "a published run does not say").cpu
 COVERAGE = 0.92
 """As of the intervals of ``fit_time.py``."""
 TABLE_CARD = "Tesla V100-SXM2-16GB"
+DLE_CARDS = {
+    "v100-16gb-sxm": TABLE_CARD,
+    "v100-32gb-sxm": "Tesla V100-SXM2-32GB",
+    "a100-40gb": "A100-SXM4-40GB",
+    "a100-80gb": "A100-SXM4-80GB",
+}
+AUTOCAST = "NVIDIA 21.12"
+"""Torch's own autocast, channels last. The releases before it, and the benchmark, cast with apex (O1): its frozen batch
+norm returns fp32 from a converted copy, every torch function passes through Python, and nothing loads ahead."""
 LOADER_BOUND = "ssd300_vgg16"
-Case = tuple[str, str, int, int, Precision]
-"""Profile, card, GPUs, images a GPU, precision."""
+MASK, KEYPOINT, FASTER = "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn"
+ZOO = {"COCO-Detection/faster_rcnn_R_50_FPN_1x": FASTER, "COCO-Detection/faster_rcnn_R_50_FPN_3x": FASTER,
+       "COCO-Detection/retinanet_R_50_FPN_1x": "retinanet_resnet50_fpn",
+       "COCO-Detection/retinanet_R_50_FPN_3x": "retinanet_resnet50_fpn",
+       "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x": MASK,
+       "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x": MASK,
+       "COCO-Keypoints/keypoint_rcnn_R_50_FPN_1x": KEYPOINT,
+       "COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x": KEYPOINT}  # fmt: skip
+"""detectron2's configurations to the profile of the same layers."""
+VARYING_PIXELS = np.mean([(side / 800) ** 2 for side in (640, 672, 704, 736, 768, 800)])
+"""detectron2 and torchvision's Keypoint R-CNN draw the shorter side from these, instead of 800."""
+PERSONS, PERSONS_WITH_KEYPOINTS = 262_465 / 64_115, 149_813 / 56_599
+"""An image of COCO's train2017 that has any: annotation counts of its person and person keypoints files."""
+PROPOSALS_A_BATCH, SAMPLE = 4000, 512
+"""The benchmark's configuration: proposals that NVIDIA's RPN keeps of a whole batch, and what the RoI head samples of
+an image. It trains random heads at a learning rate of 0, so that only the objects themselves are positive."""
+
+
+class Case(Struct, frozen=True, kw_only=True, order=True):
+    """One published configuration."""
+
+    source: str
+    model: str
+    card: str
+    gpus: int
+    batch_size: int
+    """Images a GPU."""
+    precision: str
+
+    @property
+    def group(self) -> str:
+        """What is scored together."""
+        card = find_card(self.card)
+        laptop = card.laptop or "Max-Q" in card.name
+        return f"{self.source}, {'laptops' if laptop else 'one GPU' if self.gpus == 1 else 'GPUs'}, {self.precision}"
 
 
 def published_cases(path: Path) -> dict[Case, float]:
@@ -41,49 +88,101 @@ def published_cases(path: Path) -> dict[Case, float]:
     seconds: dict[Case, list[float]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if not row["s_per_iter"]:
-                continue
-            precision = Precision.AMP if "amp" in row["precision"] else Precision.FP32
-            gpus, batch = round(float(row["n_gpus"])), round(float(row["batch_per_gpu"]))
-            if "lambdal" in row["source"] and row["family"] == "mask_rcnn" and row["gpu_key"] in PUBLISHED_CARDS:
-                case = ("maskrcnn_resnet50_fpn", PUBLISHED_CARDS[row["gpu_key"]], gpus, batch, precision)
-            elif "pytorch/vision" in row["source"]:
-                case = (row["variant"], TABLE_CARD, gpus, batch, precision)
-            else:
-                continue
-            seconds.setdefault(case, []).append(float(row["s_per_iter"]))
-    return {
-        case: geometric_mean(all_s)
-        for case, all_s in sorted(seconds.items(), key=lambda item: (*item[0][:4], item[0][4].value))
+            for case in _cases(row):
+                step_s = row["s_per_iter"] or case.gpus * case.batch_size / float(row["images_per_s"])
+                seconds.setdefault(case, []).append(float(step_s))
+    return {case: geometric_mean(all_s) for case, all_s in sorted(seconds.items())}
+
+
+def _cases(row: dict[str, str]) -> Iterator[Case]:
+    """The case of ``row``, if it has a time and its layers a profile."""
+    if not (row["s_per_iter"] or row["images_per_s"]) or not row["batch_per_gpu"]:
+        return
+    masks = row["family"] == "mask_rcnn"
+    zoo = next((model for name, model in ZOO.items() if name in row["variant"] and "R50" in row["backbone"]), None)
+    if "lambdal" in row["source"] and masks and row["gpu_key"] in PUBLISHED_CARDS:
+        found = ("benchmark", MASK, PUBLISHED_CARDS[row["gpu_key"]])
+    elif "DeepLearningExamples" in row["source"] and masks and "FrozenBN" in row["notes"]:
+        found = (f"NVIDIA {row['framework_version'].removeprefix('NGC ')[:5]}", MASK, DLE_CARDS[row["gpu_key"]])
+    elif "detectron2" in row["source"] and zoo:
+        found = ("detectron2", zoo, TABLE_CARD)
+    elif "pytorch/vision" in row["source"]:
+        found = ("torchvision", row["variant"], TABLE_CARD)
+    else:
+        return
+    precision = Precision.AMP if "amp" in row["precision"] else Precision.FP32
+    gpus, batch = round(float(row["n_gpus"])), round(float(row["batch_per_gpu"]))
+    yield Case(source=found[0], model=found[1], card=found[2], gpus=gpus, batch_size=batch, precision=precision.value)
+
+
+def as_sampled(profile: ModelProfile, *, samples: float, positives: float) -> ModelProfile:
+    """``profile`` with RoI heads that work on so many samples and positives an image, as a run is known to."""
+
+    def stage(own: Stage) -> Stage:
+        share = positives / own.positives if own.positives else 1.0
+        if own.name.startswith("roi_heads.box"):
+            share = samples / SAMPLE
+        forward, backward = _scaled(own.forward, share), _scaled(own.backward, share)
+        return msgspec.structs.replace(own, forward=forward, backward=backward, positives=0)
+
+    traces = {
+        precision: msgspec.structs.replace(trace, stages=tuple(map(stage, trace.stages)))
+        for precision, trace in profile.traces.items()
     }
+    return msgspec.structs.replace(profile, traces=traces)
 
 
-def predicted_s(
-    profile: ModelProfile,
-    card: GpuSpec,
-    dataset: Dataset,
-    calibration: Calibration,
-    *,
-    gpus: int,
-    batch_size: int,
-    precision: Precision,
-) -> float:
+def _scaled(work: dict[WorkKind, Work], share: float) -> dict[WorkKind, Work]:
+    def times(polynomial: Polynomial) -> Polynomial:
+        return Polynomial(**{name: value * share for name, value in msgspec.structs.asdict(polynomial).items()})
+
+    return {kind: Work(flops=times(w.flops), bytes=times(w.bytes), kernels=w.kernels) for kind, w in work.items()}
+
+
+def predicted_s(case: Case, dataset: Dataset, calibration: Calibration) -> float:
     """Seconds of one step without a loader."""
+    profile = load_model(case.model)
     recipe = Recipe(
-        precision=precision,
+        precision=Precision(case.precision),
         optimizer=Optimizer.SGD_MOMENTUM,
         image_size=profile.defaults.image_size,
-        batch_size=batch_size,
-        effective_batch_size=batch_size * gpus,
+        batch_size=case.batch_size,
+        effective_batch_size=case.batch_size * case.gpus,
         epochs=1,
         workers=4,
         ema=False,
-        gpus=gpus,
+        gpus=case.gpus,
+        channels_last=case.source == AUTOCAST,
         max_time_s=1.0,
     )
-    shape = time_shape(profile, recipe, dataset, batch_size)
+    shape = time_shape(profile, recipe, dataset, case.batch_size)
+    if case.source == "detectron2" or case.model == KEYPOINT:
+        shape = msgspec.structs.replace(shape, pixels=shape.pixels * VARYING_PIXELS)
+    if case.model == KEYPOINT:
+        # detectron2's head leaves out persons without keypoints.
+        persons = PERSONS_WITH_KEYPOINTS if case.source == "detectron2" else PERSONS
+        shape = msgspec.structs.replace(shape, boxes=persons)
+    if case.source == "benchmark":
+        samples = min(SAMPLE, PROPOSALS_A_BATCH / case.batch_size + shape.boxes)
+        profile = as_sampled(profile, samples=samples, positives=shape.boxes)
+    card = find_card(case.card)
     step = step_time(profile, recipe, shape, card, cpu=HOST, bench=None, calibration=calibration.time)
     return max(step.compute_s, step.launches_s) + step.waits_s + step.communication_s
+
+
+def fitted_positives(cases: dict[Case, float], dataset: Dataset, calibration: Calibration) -> float:
+    """Positive samples an object with which detectron2's Keypoint R-CNN takes as much longer than its Faster R-CNN."""
+    zoo = [case for case in cases if case.source == "detectron2"]
+    keypoint, faster = (next(case for case in zoo if case.model == model) for model in (KEYPOINT, FASTER))
+
+    def error(per_box: float) -> float:
+        own = msgspec.structs.replace(calibration.time.positives_per_box, value=per_box)
+        time = msgspec.structs.replace(calibration.time, positives_per_box=own)
+        tried = msgspec.structs.replace(calibration, time=time)
+        extra_s = predicted_s(keypoint, dataset, tried) - predicted_s(faster, dataset, tried)
+        return extra_s - (cases[keypoint] - cases[faster])
+
+    return float(brentq(error, 1.0, 100.0))
 
 
 def unfitted_width(measured_ratios: dict[str, list[float]]) -> tuple[float, float]:
@@ -108,24 +207,23 @@ def main() -> None:
     calibration, dataset = load_calibration(), load_dataset("coco")
     errors: dict[str, list[float]] = {}
     measured_ratios: dict[str, list[float]] = {}
-    for (model, name, gpus, batch_size, precision), measured_s in cases.items():
-        card = find_card(name)
-        profile = load_model(model)
-        step_s = predicted_s(profile, card, dataset, calibration, gpus=gpus, batch_size=batch_size, precision=precision)
+    for case, measured_s in cases.items():
+        step_s = predicted_s(case, dataset, calibration)
         error = step_s / measured_s - 1
-        group = "laptop cards" if card.laptop or "Max-Q" in card.name else "one GPU" if gpus == 1 else "several GPUs"
-        errors.setdefault(f"{group}, {precision.value}", []).append(error)
-        if model != LOADER_BOUND:
-            measured_ratios.setdefault(f"{model} {precision.value}", []).append(measured_s / step_s)
-        times = f"{step_s:.3f} s  {measured_s:.3f} s  {error:+.0%}"
-        print(f"{model:30s} {precision.value} {gpus:2d} x {card.name:36s} batch {batch_size:3d}  {times}")
+        errors.setdefault(case.group, []).append(error)
+        if case.model != LOADER_BOUND:
+            maker = case.source if case.source == AUTOCAST else case.source.split()[0]
+            implementation = f"{maker} {case.model} {case.precision}"
+            measured_ratios.setdefault(implementation, []).append(measured_s / step_s)
+        run = f"{case.source:12s} {case.model:30s} {case.precision} {case.gpus:2d} x {case.card:36s}"
+        print(f"{run} batch {case.batch_size:3d}  {step_s:.3f} s  {measured_s:.3f} s  {error:+.0%}")
+    print(f"positive samples an object: {fitted_positives(cases, dataset, calibration):.1f}")
     low, high = unfitted_width(measured_ratios)
     print(f"interval of an implementation that was in no fit: x {low:.3f} to x {high:.3f}")
-    for group, values in errors.items():
-        size = np.abs(values)
-        print(
-            f"{group}: median {np.median(size):.1%}, 90th percentile {np.quantile(size, 0.9):.1%}, {len(values)} cases"
-        )
+    for group, values in sorted(errors.items()):
+        size, middle = np.abs(values), np.median(values)
+        summary = f"median {np.median(size):.1%} ({middle:+.1%}), 90th percentile {np.quantile(size, 0.9):.1%}"
+        print(f"{group}: {summary}, {len(values)} cases")
 
 
 if __name__ == "__main__":

@@ -217,7 +217,7 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
         old,
         fitted_cards=tuple(sorted({card.name for card in training})),
         fitted_generations=table.parameters.generations,
-        fitted_libraries=("timm", "torchvision"),
+        fitted_libraries=("timm",),
         fit=f"{len(table.runs)} timed runs on {len({c.name for c in table.cards})} cards; held-out models: {residual}",
         curve=(*curves, *(curve for curve in old.curve if curve.rate is Rate.CPU)),
         generation=tuple(factors),

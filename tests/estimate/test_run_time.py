@@ -380,7 +380,7 @@ def test_a_library_that_no_fit_saw_widens_the_interval_on_every_device():
         # At least as wide as the level's own interval and as the unseen detectors'.
         assert unseen_s.low <= min(known_s.low, unfitted.low_ratio * unseen_s.expected * (1 + 1e-9))
         assert unseen_s.high >= max(known_s.high, unfitted.high_ratio * unseen_s.expected * (1 - 1e-9))
-        assert "was seen" in time_evidence(PROFILE, device, CALIBRATION).detail
+        assert "was in the fit" in time_evidence(PROFILE, device, CALIBRATION).detail
         assert "was seen" not in time_evidence(seen, device, CALIBRATION).detail
 
 

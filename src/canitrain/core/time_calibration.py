@@ -190,7 +190,8 @@ class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Names of the cards (as in the catalog) whose timings were in the fit."""
     fitted_generations: tuple[Generation, ...]
     fitted_libraries: tuple[str, ...]
-    """Implementations whose traced work was in the fit."""
+    """Implementations whose traced work was in the fit; torchvision's classifiers were, as timm traces the same layers,
+    its detectors (the only profiles of its own) were not."""
     fit: str
     """One line: what was fitted, on how many runs, with which cross-validated residual."""
     cpu_fit: str

@@ -17,7 +17,7 @@ def is_fitted(profile: ModelProfile, calibration: TimeCalibration) -> bool:
 def time_evidence(profile: ModelProfile, device: GpuSpec | Cpu, calibration: TimeCalibration) -> Evidence:
     """Calibrated where the card and the implementation were in the fit, else a relative, else the datasheet."""
     fitted = is_fitted(profile, calibration)
-    unseen = "" if fitted else f"; no run of {profile.implementation.library} was seen: interval widened"
+    unseen = "" if fitted else f"; no run of {profile.implementation.library} was in the fit: interval widened"
     if isinstance(device, Cpu):
         return Evidence(level=EvidenceLevel.DATASHEET, detail=calibration.cpu_fit + unseen)
     if device.generation not in calibration.fitted_generations:
