@@ -30,6 +30,7 @@ GARBAGE: dict[str, object] = {
     "writable": "garbage",
     "run": "\x00garbage",
     "psutil": {"total": -1, "available": "garbage"},
+    "windows_disk": {"drive": "garbage", "device": "-1"},
     "cpuinfo": "{",
     "nvml": {"garbage": -1},
 }
@@ -87,6 +88,9 @@ class Faulty:
 
     def psutil(self, name: str) -> object:
         return self._do("psutil", name)
+
+    def windows_disk(self, path: str) -> object:
+        return self._do("windows_disk", path)
 
     def cpuinfo(self) -> str:
         return self._do("cpuinfo")  # type: ignore[return-value]

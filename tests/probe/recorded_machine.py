@@ -119,6 +119,9 @@ class RecordedMachine:
     def psutil(self, name: str) -> object:
         return self.facts["psutil"][name]
 
+    def windows_disk(self, path: str) -> object:
+        return self.facts["windows_disk"]
+
     def cpuinfo(self) -> str:
         return self.facts["py_cpuinfo"]
 

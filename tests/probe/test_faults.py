@@ -68,7 +68,8 @@ def facts(hardware: Hardware) -> str:
 def test_the_sweep_reaches_every_kind_of_source():
     asked = {method for name in machine_names() for method, _ in calls_of(name)}
     assert asked == {
-        "platform", "environment", "read", "names", "resolve", "volume", "writable", "run", "psutil", "cpuinfo", "nvml"
+        "platform", "environment", "read", "names", "resolve", "volume", "writable", "run", "psutil", "windows_disk",
+        "cpuinfo", "nvml",
     }  # fmt: skip
 
 

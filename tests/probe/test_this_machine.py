@@ -26,7 +26,9 @@ def hardware() -> Hardware:
 
 
 def output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, check=True, text=True, env={**os.environ, "LC_ALL": "C"}).stdout
+    # nproc obeys OMP_NUM_THREADS, which bounds no loader worker
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("OMP_")} | {"LC_ALL": "C"}
+    return subprocess.run(command, capture_output=True, check=True, text=True, env=environment).stdout
 
 
 def said_by_lscpu(hardware: Hardware) -> None:

@@ -135,6 +135,10 @@ class Host:
         """One of psutil's answers (see ``Sources.psutil``)."""
         return self._ask(f"psutil.{name}", lambda: self._sources.psutil(name), kind)
 
+    def windows_disk(self, path: str) -> Known[dict[str, object]] | Unknown:
+        """What Windows says of the disk under ``path`` (see ``Sources.windows_disk``)."""
+        return self._ask("DeviceIoControl", lambda: self._sources.windows_disk(path), dict)
+
     def cpuinfo(self) -> Known[str] | Unknown:
         """py-cpuinfo's JSON from the cache (see ``Sources.cpuinfo``)."""
         return self._ask("py-cpuinfo", self._sources.cpuinfo, str)

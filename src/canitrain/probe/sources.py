@@ -64,6 +64,9 @@ class Sources(Protocol):
     def psutil(self, name: str) -> object:
         """One of psutil's answers: a number, or a dict of its named fields in bytes, Hz as psutil has them."""
 
+    def windows_disk(self, path: str) -> object:
+        """A dict on the disk under ``path`` (see ``windows_calls.disk_of``); raises elsewhere than on Windows."""
+
     def cpuinfo(self) -> str:
         """py-cpuinfo's answer as JSON, from a cache; raises where the cache is still empty, and starts to fill it."""
 
@@ -157,6 +160,14 @@ class ThisMachine:
                 return psutil.cpu_count()
             case _:
                 return getattr(psutil, name)()._asdict()
+
+    def windows_disk(self, path: str) -> object:
+        """A dict on the disk under ``path`` (see ``windows_calls.disk_of``)."""
+        if sys.platform == "win32":
+            from canitrain.probe.windows_calls import disk_of  # noqa: PLC0415 - does not import elsewhere
+
+            return disk_of(path)
+        raise FileNotFoundError
 
     def cpuinfo(self) -> str:
         """py-cpuinfo takes over a second: a program of its own fills the cache for the next probe."""

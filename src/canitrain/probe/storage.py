@@ -9,6 +9,7 @@ from canitrain.core.hardware import Storage, StorageKind
 from canitrain.probe.block_device import Disk, block_device
 from canitrain.probe.host import Host, derive
 from canitrain.probe.mounts import Mount, is_under, mount_of, read_mounts
+from canitrain.probe.windows_disk import read_windows_disk
 
 NETWORK_FILESYSTEMS = frozenset({
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "afs", "9p", "orangefs",
@@ -39,7 +40,7 @@ def read_storage(host: Host, path: str) -> Storage:
         case "Darwin":
             place = _macos(host, existing)
         case _:
-            place = WINDOWS
+            place = _windows(host, existing)
     return Storage(
         path=path,
         kind=place.disk.kind,
@@ -126,8 +127,16 @@ _MACOS_KINDS = {
 }
 
 
-_UNTOLD = Unknown(reason="Windows tells the kind of a disk only to administrators; give --storage")
-WINDOWS = _Place(disk=Disk(kind=_UNTOLD, device=_UNTOLD), filesystem=Unknown(reason="not read on Windows"))
+def _windows(host: Host, path: str) -> _Place:
+    answer = host.windows_disk(path)
+    return _Place(disk=read_windows_disk(answer), filesystem=derive(answer, lambda row: _filled(row["filesystem"])))
+
+
+def _filled(text: object) -> str:
+    """A name that is not empty; raises ValueError for anything else."""
+    if not isinstance(text, str) or not text:
+        raise ValueError(text)
+    return text
 
 
 def _parent(path: str) -> str:
