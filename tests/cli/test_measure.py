@@ -64,7 +64,7 @@ def test_bad_input_is_refused_before_anything_runs(tiny, tmp_path, capsys):
     for options in (["--model", "yolov5z"], ["--model", "yolov5s", "--output", str(tmp_path / "no" / "runs.csv")]):
         assert run(["measure", *options]) == 2
     assert run(["measure", "-m", "yolov5s", "-b", "0"]) == 2
-    assert run(["measure", "-m", "yolov5s", "-s", "641"]) == 2
+    assert run(["measure", "-m", "fasterrcnn", "-s", "8"]) == 2
     assert tiny == []
     assert "hint:" in capsys.readouterr().err
 

@@ -63,7 +63,11 @@ CASES = {
         "m/net.py:build --output net.json",
     ),
     "a data folder that is none": ((*YOLO, "--data", "no/such/folder"), "no/such/folder", "folder"),
-    "off the stride": ((*YOLO, *IMAGES, "--image-size", "641"), "641 is not a multiple of 32", "--image-size 640"),
+    "off the stride": (
+        ("check", "--model", "efficientdet-d0", *IMAGES, "--image-size", "650"),
+        "650 is not a multiple of 128",
+        "--image-size 640",
+    ),
     "an image size of zero": ((*YOLO, *IMAGES, "--image-size", "0"), "'0' is not an image size", "800x1333"),
     "an image size in words": ((*YOLO, *IMAGES, "--image-size", "big"), "'big'", "800x1333"),
     "an image size beyond all": ((*YOLO, *IMAGES, "--image-size", "99968"), "99968", "4096"),

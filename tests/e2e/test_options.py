@@ -328,3 +328,34 @@ def test_a_chip_beside_a_card_of_its_own_leaves_the_ram_alone(terminal: Terminal
     document = report(terminal, "--gpu", "T4, Apple M1", "--ram", "64GiB", model="yolov5s")
 
     assert document["hardware"]["ram"]["usable_bytes"]["value"] == 64 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "trained"),
+    [
+        ("yolov5s", 650, 672),
+        ("yolov5s", 20, 64),  # at least two strides
+        ("yolov5s", 640, 640),
+        ("yolov5s6", 650, 704),
+        ("resnet50", 650, 650),  # timm's nets take any size
+    ],
+)
+def test_a_size_off_the_stride_is_what_the_library_makes_of_it(
+    terminal: Terminal, tmp_path: Path, model: str, asked: int, trained: int
+) -> None:
+    document = report(terminal, "--image-size", str(asked), "--batch-size", "2", model=model)
+    recipe, warnings = document["recipe"], " ".join(document["warnings"])
+
+    assert recipe["image_size"] == {"shorter": trained, "longer": trained}
+    assert (f"--image-size {asked} is trained at {trained}: yolov5 rounds up" in warnings) is (asked != trained)
+    assert recipe["asked_image_size"] == (None if asked == trained else {"shorter": asked, "longer": asked})
+
+    # `accuracy` predicts such a run as the one that was trained.
+    header = (
+        "model,image_size,batch_size,gpus,gpu,precision,optimizer,memory_kind,memory_bytes,step_s,images_per_s,source"
+    )
+    rows = [f"{model},{size},2,1,T4,amp,,device,3e9,,," for size in (asked, trained)]
+    runs = tmp_path / "runs.csv"
+    runs.write_text("\n".join([header, *rows]) + "\n")
+    first, second = json.loads(terminal("accuracy", "--measurements", str(runs), "--json").out)["rows"]
+    assert first["predicted"] == second["predicted"]

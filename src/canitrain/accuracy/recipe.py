@@ -8,7 +8,7 @@ from canitrain.core.accuracy import Measurement
 from canitrain.core.errors import InputError
 from canitrain.core.profile import ImageSize, ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import Optimizer, Recipe
-from canitrain.core.traced_size import refuse_untraced_size
+from canitrain.core.traced_size import refuse_untraced_size, trained_size
 
 _PRECISIONS = {
     "fp32": Precision.FP32, "float32": Precision.FP32, "tf32": Precision.FP32, "single": Precision.FP32,
@@ -91,7 +91,10 @@ def _optimizer(measurement: Measurement, profile: ModelProfile) -> Optimizer:
 
 
 def _image_size(measurement: Measurement, profile: ModelProfile) -> ImageSize:
-    """``640``, ``800x1333``; one number is a square, or the shorter side with the default's ratio to the longer."""
+    """``640``, ``800x1333``; one number is a square, or the shorter side with the default's ratio to the longer.
+
+    Rounded as the library's script does: a YOLOv5 run at 650 trained at 672.
+    """
     default = profile.defaults.image_size
     if measurement.image_size is None:
         return default
@@ -109,4 +112,4 @@ def _image_size(measurement: Measurement, profile: ModelProfile) -> ImageSize:
             second = int(match[2]) if match[2] else round(first * default.longer / default.shorter)
             size = ImageSize(shorter=min(first, second), longer=max(first, second))
     refuse_untraced_size(profile, size)
-    return size
+    return trained_size(profile, size)

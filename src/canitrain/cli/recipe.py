@@ -14,10 +14,15 @@ from canitrain.core.hardware import Gpu, Hardware
 from canitrain.core.limits import LARGEST_SIDE
 from canitrain.core.profile import ImageSize, ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, Recipe, Strategy
-from canitrain.core.traced_size import only_size, refuse_untraced_size
+from canitrain.core.traced_size import LEAST_STRIDES, only_size, refuse_untraced_size, trained_size
 from canitrain.core.units import DAY_S, parse_duration, parse_network
 from canitrain.verdict.device import best_kind
 
+_TAKE_ANY = ("timm",)
+"""Libraries whose convolutional nets take any size: their layers round up, a few per cent of the smallest maps.
+
+Source: timm 1.0, ``train.py``, which hands ``--img-size`` to the transforms as it is.
+"""
 DEFAULT_MAX_TIME_S = 7 * DAY_S
 """A run of more than a week is a project; said in the report."""
 
@@ -92,12 +97,15 @@ def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardw
     if options.nodes > 1:
         _refuse_nodes_without_gpus(options.nodes, cards, hardware)
     gpus = len(cards) or 1
+    asked_size = defaults.image_size if options.image_size is None else parse_size(options.image_size, profile)
+    image_size = trained_size(profile, asked_size)
     cores = value_or_none(hardware.cpu.usable_cores)
     workers = defaults.workers if cores is None else min(defaults.workers, max(1, int(cores) // gpus))
     return Recipe(
         precision=_precision(options.precision, profile, on_gpu=bool(cards)),
         optimizer=options.optimizer or _default_optimizer(defaults.optimizer),
-        image_size=defaults.image_size if options.image_size is None else parse_size(options.image_size, profile),
+        image_size=image_size,
+        asked_image_size=None if asked_size == image_size else asked_size,
         batch_size=options.batch_size,
         effective_batch_size=defaults.effective_batch_size,
         epochs=options.epochs or defaults.epochs,
@@ -139,8 +147,8 @@ def parse_size(text: str, profile: ModelProfile) -> ImageSize:
     the default's ratio.
 
     Raises:
-        InputError: it is no size, too large, no multiple of the model's stride (with the nearest that is), or not the
-            one size that was traced.
+        InputError: it is no size, too large, no multiple of the model's stride where the library needs one (with the
+            nearest that is), or not the one size that was traced.
     """
     match = re.fullmatch(r"\s*(\d{1,6})(?:\s*[xX*]\s*(\d{1,6}))?\s*", text)
     if match is None or int(match[1]) == 0 or match[2] == "0":
@@ -155,7 +163,7 @@ def parse_size(text: str, profile: ModelProfile) -> ImageSize:
             default = profile.defaults.image_size
             longer = int(match[2]) if match[2] else round(first * default.longer / default.shorter)
             size = ImageSize(shorter=min(first, longer), longer=max(first, longer))
-    if size.shorter < profile.divisor:
+    if size.shorter < profile.divisor and profile.implementation.library not in LEAST_STRIDES:
         raise InputError(
             f"an image of {size.shorter} x {size.longer} px is smaller than the stride of {profile.name}",
             hint=f"at least {profile.divisor} px a side; the default is {profile.defaults.image_size.shorter}",
@@ -170,6 +178,8 @@ def parse_size(text: str, profile: ModelProfile) -> ImageSize:
 
 
 def _refuse_off_stride(size: ImageSize, profile: ModelProfile) -> None:
+    if profile.implementation.library in (*LEAST_STRIDES, *_TAKE_ANY):
+        return
     for side in (size.shorter, size.longer):
         if side % profile.divisor:
             nearest = max(profile.divisor, round(side / profile.divisor) * profile.divisor)

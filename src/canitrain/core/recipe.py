@@ -59,6 +59,9 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     precision: Precision
     optimizer: Optimizer
     image_size: ImageSize
+    """At which the library trains."""
+    asked_image_size: ImageSize | None = None
+    """What was asked for, where the library rounds it to ``image_size``."""
     batch_size: int | None
     """Images a GPU and step; ``None`` asks for the largest that fits."""
     effective_batch_size: int

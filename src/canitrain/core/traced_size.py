@@ -1,12 +1,30 @@
-"""Which image sizes a profile may be asked about."""
+"""Which image sizes a profile may be asked about, and at which its library then trains."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from canitrain.core.errors import InputError
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.profile import ImageSize, ModelProfile, Trace
+
+LEAST_STRIDES = {"yolov5": 2, "ultralytics": 1}
+"""Libraries whose training script rounds the image size up to a multiple of the stride, and the least of them.
+
+Source: yolov5 7.0 ``train.py``, ``check_img_size(opt.imgsz, gs, floor=gs * 2)``; ultralytics ``engine/trainer.py``,
+``check_imgsz(..., stride=gs, floor=gs)``.
+"""
+
+
+def trained_size(profile: ModelProfile, size: ImageSize) -> ImageSize:
+    """The size at which the library trains when it is asked for ``size``: rounded up where its script does so."""
+    strides = LEAST_STRIDES.get(profile.implementation.library)
+    if strides is None:
+        return size
+    sides = (max(math.ceil(side / profile.divisor), strides) * profile.divisor for side in (size.shorter, size.longer))
+    shorter, longer = sides
+    return ImageSize(shorter=shorter, longer=longer)
 
 
 def only_size(profile: ModelProfile) -> ImageSize | None:
