@@ -115,12 +115,25 @@ def test_a_loader_that_cannot_follow_keeps_the_recipes_batch() -> None:
     assert "effective batch of 16" in chosen.batch_reason
 
 
+def test_a_batch_that_keeps_the_recipes_is_taken_where_the_largest_is_hardly_faster() -> None:
+    # 11 * 1.1 + 1.1 = 13.2 fit, and 8 in 2 steps are the recipe's 16: 8 / 9 is 0.97 of 11 / 12.
+    chosen = plan(question(free_gib=13.3)).recommendation
+
+    assert (chosen.batch_size, chosen.accumulation_steps) == (8, 2)
+    assert "hardly faster" in chosen.batch_reason
+
+
+def test_the_largest_is_taken_where_a_batch_that_keeps_the_recipes_is_slower() -> None:
+    # 4 in 4 steps are the recipe's 16, and 4 / 5 is 0.93 of 6 / 7.
+    assert plan(question(free_gib=7.8)).recommendation.batch_size == 6
+
+
 def test_a_small_dataset_caps_the_batch() -> None:
-    asked = replace(question(free_gib=5000.0), dataset=replace(REPORT.dataset, images=5))
+    asked = replace(question(free_gib=5000.0), dataset=replace(REPORT.dataset, images=3))
     chosen = plan(asked).recommendation
 
-    assert chosen.batch_size == 5
-    assert "5 images" in chosen.batch_reason
+    assert chosen.batch_size == 3
+    assert "3 images" in chosen.batch_reason
 
 
 def test_nothing_fits() -> None:

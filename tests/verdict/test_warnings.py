@@ -39,17 +39,18 @@ def test_a_missing_model_library_is_named_with_its_install_command(hardware: Har
 
 
 @pytest.mark.parametrize(
-    ("free_gib", "warning"),
+    ("batch_size", "warning"),
     [
         # 11 of the recipe's 16 images: neither one step nor two come near.
-        (13.3, "an update after 11 images is 0.69x the recipe's 16"),
-        (8.9, None),  # 7 images in 2 steps: 14
-        (11.1, None),  # 9 images in 2 steps: 18
-        (17.7, None),  # 15
+        (11, "an update after 11 images is 0.69x the recipe's 16"),
+        (10, "an update after 20 images is 1.2x the recipe's 16"),
+        (7, None),  # 2 steps: 14
+        (9, None),  # 2 steps: 18
+        (15, None),
     ],
 )
-def test_updates_far_from_the_recipes_come_with_a_batch_that_keeps_them(free_gib: float, warning: str | None) -> None:
-    asked = question(free_gib=free_gib)
+def test_updates_far_from_the_recipes_come_with_a_batch_that_keeps_them(batch_size: int, warning: str | None) -> None:
+    asked = question(batch_size=batch_size)
     found = [each for each in warnings_of(asked, make_plan(asked, estimate)) if "an update after" in each]
 
     assert [each.split(":")[0] for each in found] == ([warning] if warning else [])

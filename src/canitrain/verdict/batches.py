@@ -30,6 +30,10 @@ def largest_batch(
     return _last(lambda batch_size: batch_status(question, at(batch_size)) in allowed, limit)
 
 
+KEPT_RATIO = 0.05
+"""How far images between updates may lie from the recipe's effective batch and still keep it; a judgement of ours."""
+
+
 class Candidate(Struct, frozen=True, kw_only=True):
     """A batch size, what it takes, and whether it fits into memory."""
 
@@ -74,9 +78,10 @@ def recipe_limit(question: Question) -> int:
 
 
 def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
-    """The largest candidate that surely fits; beyond the recipe's effective batch only while that makes it faster.
+    """The largest candidate that surely fits, or one that keeps the recipe's effective batch and is as fast.
 
-    Where none surely fits, the smallest that may. ``candidates`` hold the largest batch of all that surely fits.
+    Beyond the recipe's effective batch only while that makes it faster. Where none surely fits, the smallest that may.
+    ``candidates`` hold the largest batch of all that surely fits.
     """
     fitting = [candidate for candidate in candidates if candidate.status is Status.GO]
     if not fitting:
@@ -85,8 +90,9 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
     limit = recipe_limit(question)
     kept = [candidate for candidate in fitting if candidate.batch_size <= limit]
     beyond = [candidate for candidate in fitting if candidate.batch_size > limit]
+    true = [candidate for candidate in kept if abs(update_ratio(question, candidate.batch_size) - 1) <= KEPT_RATIO]
     best = max(candidate.run.time.images_per_s for candidate in fitting)
-    fast = [each for each in kept[-1:] + beyond if each.run.time.images_per_s >= AS_FAST_RATIO * best]
+    fast = [each for each in true[-1:] + kept[-1:] + beyond if each.run.time.images_per_s >= AS_FAST_RATIO * best]
     chosen = fast[0] if fast else largest
     if chosen is not largest:
         effective = question.recipe.effective_batch_size
@@ -97,6 +103,12 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
     capped = chosen.batch_size >= dataset_limit(question)
     reason = f"the dataset has {question.dataset.images:,} images" if capped else _memory_reason(chosen)
     return Choice(candidate=chosen, reason=reason)
+
+
+def update_ratio(question: Question, batch_size: int) -> float:
+    """Images between two updates / the recipe's effective batch."""
+    images = batch_size * question.recipe.all_gpus * accumulation_steps(question, batch_size)
+    return images / question.recipe.effective_batch_size
 
 
 def accumulation_steps(question: Question, batch_size: int) -> int:

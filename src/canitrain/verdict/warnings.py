@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 
 from canitrain.core.fact import Known
-from canitrain.core.profile import Precision
+from canitrain.core.profile import ImageSize, Precision
 from canitrain.core.question import Question
 from canitrain.core.target import GpuTarget
 from canitrain.core.units import format_network
-from canitrain.verdict.batches import accumulation_steps, recipe_limit
+from canitrain.verdict.batches import accumulation_steps, recipe_limit, update_ratio
 from canitrain.verdict.device import left_out
 from canitrain.verdict.plan import Plan
 
@@ -27,6 +27,7 @@ def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
         *question.dataset.notes,
         *_gpu_notes(question),
         *_idle_gpus(question),
+        *_image_size(question),
         *_batch(question, plan),
         *_precision(question),
         *_strategy(question),
@@ -51,6 +52,20 @@ def _idle_gpus(question: Question) -> Iterator[str]:
         yield f"{names} would stay idle: cards of different kinds hold each other up in one run"
 
 
+def _image_size(question: Question) -> Iterator[str]:
+    asked, size = question.recipe.asked_image_size, question.recipe.image_size
+    if asked is not None:
+        library, stride = question.profile.implementation.library, question.profile.divisor
+        yield (
+            f"--image-size {_sides(asked)} is trained at {_sides(size)}: {library} rounds up to a multiple of its "
+            f"stride, {stride}"
+        )
+
+
+def _sides(size: ImageSize) -> str:
+    return str(size.shorter) if size.shorter == size.longer else f"{size.shorter}x{size.longer}"
+
+
 def _batch(question: Question, plan: Plan) -> Iterator[str]:
     batch_size = plan.run.batch_size
     images = question.dataset.images
@@ -64,8 +79,7 @@ def _batch(question: Question, plan: Plan) -> Iterator[str]:
             f"a batch of {whole} is {ratio:.2g}x the recipe's {question.recipe.effective_batch_size}: "
             "scale the learning rate with it, or ask for the recipe's with --batch-size"
         )
-    steps = accumulation_steps(question, batch_size)
-    ratio = whole * steps / question.recipe.effective_batch_size
+    steps, ratio = accumulation_steps(question, batch_size), update_ratio(question, batch_size)
     if batch_size <= limit and abs(ratio - 1) > FAR_FROM_RECIPE:
         kept = limit // math.ceil(limit / batch_size)
         yield (
