@@ -95,11 +95,11 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
     fast = [each for each in true[-1:] + kept[-1:] + beyond if each.run.time.images_per_s >= AS_FAST_RATIO * best]
     chosen = fast[0] if fast else largest
     if chosen is not largest:
-        effective = question.recipe.effective_batch_size
-        return Choice(
-            candidate=chosen,
-            reason=f"larger ones fit, are hardly faster, and would leave the recipe's effective batch of {effective}",
-        )
+        reason = "larger ones fit and are hardly faster"
+        if chosen.batch_size <= limit:
+            effective = question.recipe.effective_batch_size
+            reason = f"larger ones fit, are hardly faster, and would leave the recipe's effective batch of {effective}"
+        return Choice(candidate=chosen, reason=reason)
     capped = chosen.batch_size >= dataset_limit(question)
     reason = f"the dataset has {question.dataset.images:,} images" if capped else _memory_reason(chosen)
     return Choice(candidate=chosen, reason=reason)
