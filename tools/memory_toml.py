@@ -46,6 +46,7 @@ LAZY_CONTEXT_MIB = 400
 """A100, CUDA 12 with kernels loaded lazily: the least of the fitted generation."""
 CONTEXT_SPREAD = 0.02
 """Share of the fitted context on either side: the rest of the error is in the interval of the pool."""
+WINOGRAD_COPIES = 36 / 16
 ERRATIC_CHANNELS, ERRATIC_PIXELS = 240, 28 * 28
 WIDENING = {
     # what the fitted interval's distance from 1 is multiplied by, and the least distance
@@ -117,7 +118,16 @@ def calibration_of(fitted: FittedMemory) -> MemoryCalibration:
             dense=ratio(fitted.dense, copies), grouped=ratio(fitted.grouped, copies), other=ratio(fitted.other, copies)
         ),
         vector_workspace=Workspace(
-            dense=ratio(0.5, copies, vector), grouped=ratio(0.5, copies, vector), other=ratio(0.0, copies, vector)
+            dense=ratio(0.5, copies, vector),
+            grouped=ratio(0.5, copies, vector),
+            other=ratio(0.0, copies, vector),
+            winograd=Coefficient(
+                value=WINOGRAD_COPIES,
+                unit=copies,
+                source="Winograd F(4 x 4, 3 x 3), not fused: (4 + 3 - 1)^2 / 4^2 of input and output"
+                " (Lavin and Gray, 2016)",
+                residual="Mask R-CNN fp32 on V100 and Turing, 4 to 32 images, has room for 1.9 to 2.2; SSD300 needs 4",
+            ),
         ),
         blas_workspace={Generation.HOPPER: _bytes(32 * MIB_BYTES), Generation.BLACKWELL: _bytes(32 * MIB_BYTES)},
         blas_workspace_default=_bytes(8.125 * MIB_BYTES),

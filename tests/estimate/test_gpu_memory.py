@@ -122,6 +122,26 @@ def test_the_widest_convolution_widens_the_pool_even_away_from_the_peak():
     assert memory.parts["slack"] == 640_000
 
 
+@pytest.mark.parametrize(
+    ("generation", "changes", "copies"),
+    [
+        (Generation.VOLTA, {}, 2.0),
+        (Generation.VOLTA, {"stride": 2}, 0.5),
+        (Generation.VOLTA, {"dilation": 2}, 0.5),
+        (Generation.VOLTA, {"kernel": (5, 5)}, 0.5),
+        (Generation.AMPERE, {}, 1.0),
+    ],
+)
+def test_plain_fp32_convolutions_of_3_x_3_at_every_pixel_transform_input_and_output(generation, changes, copies):
+    convolution = msgspec.structs.replace(cases.trace().convolutions[0], **changes)
+    profile = cases.profile(traces={Precision.FP32: cases.trace(convolutions=(convolution,))})
+    vector = msgspec.structs.replace(cases.workspace(dense=0.5), winograd=cases.number(2.0))
+    calibration = cases.calibration(vector_workspace=vector, matrix_workspace=cases.workspace(dense=1.0))
+    # 4 bytes of 8 + 1 channels at 10 * 1000 pixels are one copy
+    workspace = figures(profile=profile, card=cases.card(generation), calibration=calibration).parts["workspace"]
+    assert workspace == copies * 360_000
+
+
 @pytest.mark.parametrize(("channels", "pixels", "high"), [(8, 1000.0, 1.5), (4, 1000.0, 1.1), (8, 999.0, 1.1)])
 def test_grouped_convolutions_over_many_channels_and_pixels_widen_the_upper_bound(channels, pixels, high):
     convolution = msgspec.structs.replace(cases.trace().convolutions[0], groups=2, in_channels=channels)

@@ -27,6 +27,8 @@ class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Kernels larger than 1 x 1 over groups of several channels."""
     other: Coefficient
     """1 x 1, depthwise and image convolutions."""
+    winograd: Coefficient | None = None
+    """Of the dense ones those of 3 x 3, stride 1 and no dilation; ``None``: as the other dense ones."""
 
 
 class Spread(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,7 +1,9 @@
 """Memory that a convolution takes while it runs, beside its own tensors.
 
 Matrix units want channels last: for tensors in torch's default layout cuDNN converts input and output (or their
-gradients), each a copy. Plain fp32 kernels need little. Source: cuDNN developer guide, tensor cores and layouts.
+gradients), each a copy. Plain fp32 kernels need little, except that Winograd's transform the whole input and output:
+tiles of 4 x 4 outputs become 6 x 6 numbers. Source: cuDNN developer guide, tensor cores and layouts; cuDNN API,
+algorithm WINOGRAD_NONFUSED; Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2016), F(4 x 4, 3 x 3).
 """
 
 from __future__ import annotations
@@ -66,6 +68,8 @@ def tensors_line(convolution: Convolution, shape: BatchShape, copies: float = 1.
 def workspace_line(convolution: Convolution, shape: BatchShape, factors: Workspace) -> Line:
     """Workspace of one convolution in bytes, as a line in the batch size."""
     match workspace_kind(convolution):
+        case WorkspaceKind.DENSE if factors.winograd is not None and is_winograd(convolution):
+            copies = factors.winograd.value
         case WorkspaceKind.DENSE:
             copies = factors.dense.value
         case WorkspaceKind.GROUPED:
@@ -75,6 +79,16 @@ def workspace_line(convolution: Convolution, shape: BatchShape, factors: Workspa
         case kind:
             assert_never(kind)
     return tensors_line(convolution, shape, copies)
+
+
+def is_winograd(convolution: Convolution) -> bool:
+    """Whether Winograd's minimal filtering applies: 3 x 3 at every pixel."""
+    return (
+        convolution.kernel == (3, 3)
+        and convolution.stride == 1
+        and convolution.dilation == 1
+        and not convolution.transposed
+    )
 
 
 def is_erratic(convolution: Convolution, shape: BatchShape, calibration: MemoryCalibration) -> bool:
