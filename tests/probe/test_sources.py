@@ -14,6 +14,7 @@ from canitrain.probe.cgroup import count_cpus, find_cgroups, parse_membership
 from canitrain.probe.gpu_record import sparse_gpu
 from canitrain.probe.host import Host, TimeLimits, derive, failure_text
 from canitrain.probe.limits import parse_ulimits, read_limits
+from canitrain.probe.machine import probe_host
 from canitrain.probe.mounts import mount_of, parse_mountinfo
 from canitrain.probe.software_tables import BUILDS, build_of, cuda_for, minimum_driver, rocm_runs_on, runs_on
 from canitrain.probe.visible import visible
@@ -163,6 +164,23 @@ def test_the_advised_cuda_version_runs_on_the_driver_and_the_card():
 
 def test_every_build_names_a_cuda_version_with_a_known_driver():
     assert all(minimum_driver(row.cuda, windows=windows) for row in BUILDS for windows in (False, True))
+
+
+@pytest.mark.parametrize(
+    ("python", "advice"),
+    [
+        ("3.11.9", "(torch is not installed): pip install torch torchvision"),
+        ("3.15.0", "(torch is not installed): pip install torch torchvision"),
+        ("3.10.4", "Python 3.11 to 3.15, and this is 3.10.4: uv venv --python 3.15, then pip install torch"),
+        ("3.16.0a1", "and this is 3.16.0a1"),
+        ("pypy", "(torch is not installed): pip install torch torchvision"),
+    ],
+)
+def test_a_python_that_torch_has_no_wheels_for_is_told_with_one_that_it_has(python, advice):
+    machine = RecordedMachine("no-gpu-vm")
+    machine.facts["platform"]["python"] = python
+    (warning,) = (text for text in probe_host(Host(machine), machine.data_path).warnings if "no torch" in text)
+    assert advice in warning
 
 
 def test_reasons_are_short_and_tell_no_path():

@@ -11,9 +11,12 @@ from canitrain.probe.software import NOT_INSTALLED
 from canitrain.probe.software_tables import (
     BUILDS,
     JETSON_CAPABILITIES,
+    NEWEST_TORCH,
+    PYTHONS,
     build_of,
     cuda_for,
     minimum_driver,
+    python_has_torch,
     rocm_runs_on,
     runs_on,
 )
@@ -48,13 +51,23 @@ def readiness_warnings(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, 
     """Sentences on torch, its obstacles and TensorFlow; none where all is well."""
     warnings: list[str] = [*software.obstacles]
     if software.torch == Unknown(reason=NOT_INSTALLED):
-        warnings.append(f"no torch to train with ({NOT_INSTALLED}): pip install torch torchvision")
+        warnings.append(f"no torch to train with ({NOT_INSTALLED}): {_first_install(software.python)}")
     if any(isinstance(gpu.vendor, Known) and gpu.vendor.value == Vendor.APPLE.value for gpu in gpus):
         warnings.append(MPS)
     for package in software.libraries:
         if package.name == "tensorflow":
             warnings += _tensorflow(package, software, gpus)
     return tuple(warnings)
+
+
+def _first_install(python: str) -> str:
+    """How to get torch into this Python, or which Python to take where there is no torch for this one."""
+    install = "pip install torch torchvision"
+    if python_has_torch(python):
+        return install
+    oldest, newest = (".".join(map(str, version)) for version in PYTHONS)
+    wheels = f"torch {NEWEST_TORCH} has builds for Python {oldest} to {newest}"
+    return f"{wheels}, and this is {python}: uv venv --python {newest}, then {install}"
 
 
 def needed_builds(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:

@@ -53,6 +53,9 @@ architectures agrees with the last row.
 """
 
 
+NEWEST_TORCH = "2.15"
+PYTHONS = ((3, 11), (3, 15))
+"""The oldest and the newest Python that ``NEWEST_TORCH`` has wheels for. Source: its metadata, read in November 2026."""
 ROCM_TARGETS = (
     ((5, 0), frozenset({"gfx900", "gfx906", "gfx908", "gfx90a", "gfx1030", "gfx1100"})),
     ((6, 0), frozenset({"gfx942", "gfx1101", "gfx1102"})),
@@ -72,6 +75,12 @@ def rocm_runs_on(build: str, target: str) -> bool:
     if version is None:
         return True
     return any((int(version[1]), int(version[2])) >= since and target in targets for since, targets in ROCM_TARGETS)
+
+
+def python_has_torch(python: str) -> bool:
+    """Whether there are wheels for Python ``3.11.9``; true where the version cannot be read."""
+    version = re.match(r"(\d+)\.(\d+)", python)
+    return version is None or PYTHONS[0] <= (int(version[1]), int(version[2])) <= PYTHONS[1]
 
 
 def build_of(torch: str, cuda: str) -> Build | None:
