@@ -55,7 +55,7 @@ architectures agrees with the last row.
 
 NEWEST_TORCH = "2.15"
 PYTHONS = ((3, 11), (3, 15))
-"""The oldest and the newest Python that ``NEWEST_TORCH`` has wheels for. Source: its metadata, read in November 2026."""
+"""The oldest and the newest Python that ``NEWEST_TORCH`` has wheels for. Source: its metadata."""
 ROCM_TARGETS = (
     ((5, 0), frozenset({"gfx900", "gfx906", "gfx908", "gfx90a", "gfx1030", "gfx1100"})),
     ((6, 0), frozenset({"gfx942", "gfx1101", "gfx1102"})),
