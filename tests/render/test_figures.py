@@ -6,7 +6,7 @@ import pytest
 
 from canitrain.core.interval import Interval
 from canitrain.core.units import GIB_BYTES, MIB_BYTES
-from canitrain.render.figures import bytes_interval, energy
+from canitrain.render.figures import bytes_interval, counted, energy
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,16 @@ def test_a_range_across_mib_and_gib_is_told_in_mib() -> None:
     assert bytes_interval(Interval(low=500 * MIB_BYTES, expected=900 * MIB_BYTES, high=1.5 * GIB_BYTES)) == (
         "900 MiB (500-1536)"
     )
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    assert [counted(count, "epoch") for count in (1, 0, 2500, 0.5)] == [
+        "1 epoch",
+        "0 epochs",
+        "2,500 epochs",
+        "0.5 epochs",
+    ]
+    assert (counted(1, "class", "classes"), counted(80, "class", "classes")) == ("1 class", "80 classes")
 
 
 @pytest.mark.parametrize(("kwh", "text"), [(0.0059, "0.0059 kWh"), (3.61, "3.6 kWh"), (12345.0, "12,345 kWh")])

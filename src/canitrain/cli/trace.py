@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from canitrain.cli.output import check_writable, file_to_write, tell, write_file
+from canitrain.core.limits import LARGEST_SIDE
 from canitrain.core.units import format_bytes
 
 EXAMPLES = (
@@ -38,7 +39,7 @@ def trace_command(
             "-s",
             metavar="N",
             min=1,
-            max=4096,
+            max=LARGEST_SIDE,
             help="Side, if not the default; of timm models and files.",
         ),
     ] = None,

@@ -10,7 +10,7 @@ from canitrain.core.hardware import Gpu
 from canitrain.core.network import NetworkUse
 from canitrain.core.report import Bottleneck, CardOption, Reason, Report, Resource, Scaling, Status
 from canitrain.core.units import format_bytes, format_duration, format_network
-from canitrain.render.figures import duration_interval, images_per_s
+from canitrain.render.figures import counted, duration_interval, images_per_s
 from canitrain.render.words import BOTTLENECK, CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
 
 
@@ -97,10 +97,10 @@ def run_line(report: Report) -> str:
     parts = [
         batch,
         PRECISION[recipe.precision],
-        f"{_counted(recipe.epochs, 'epoch')} of {_counted(report.dataset.images, 'image')}",
+        f"{counted(recipe.epochs, 'epoch')} of {counted(report.dataset.images, 'image')}",
         f"at {image_size(recipe.image_size)}",
         OPTIMIZER[recipe.optimizer],
-        _counted(recipe.workers, "loader worker"),
+        counted(recipe.workers, "loader worker"),
         CACHE[recipe.cache],
     ]
     return ", ".join(parts)
@@ -127,7 +127,7 @@ def scaling_line(scaling: Scaling) -> str:
     if scaling.useful_gpus == scaling.rows[-1].gpus:
         return f"images/s on {counts}"
     full_node = scaling.useful_gpus == inside[-1].gpus * scaling.useful_nodes
-    useful = _counted(scaling.useful_nodes, "node") if across and full_node else f"{scaling.useful_gpus}"
+    useful = counted(scaling.useful_nodes, "node") if across and full_node else f"{scaling.useful_gpus}"
     if scaling.obstacle is None:
         why = "steps get faster, but what each epoch does besides them (start, validation, checkpoint) takes longer"
     else:
@@ -170,7 +170,7 @@ def machine_line(report: Report) -> str:
     machine = report.hardware
     usable, logical = machine.cpu.usable_cores, machine.cpu.logical_cores
     if isinstance(usable, Known):
-        cores = _counted(usable.value, "usable core")
+        cores = counted(usable.value, "usable core")
         if isinstance(logical, Known) and logical.value > usable.value:
             cores = f"{usable.value:g} of {logical.value} cores usable"
     else:
@@ -191,11 +191,11 @@ def defaults_line(report: Report) -> str:
     """Which of the recipe's values are the implementation's own, and which were given."""
     recipe = report.recipe
     values = {
-        "epochs": _counted(recipe.epochs, "epoch"),
+        "epochs": counted(recipe.epochs, "epoch"),
         "image_size": image_size(recipe.image_size),
         "optimizer": OPTIMIZER[recipe.optimizer],
         "precision": PRECISION[recipe.precision],
-        "workers": _counted(recipe.workers, "worker"),
+        "workers": counted(recipe.workers, "worker"),
     }
     defaults = [text for name, text in values.items() if name not in recipe.given]
     source = report.model.defaults_source or report.model.implementation.library
@@ -205,15 +205,8 @@ def defaults_line(report: Report) -> str:
     return "; ".join(text for text in (own, yours) if text)
 
 
-def _counted(count: float, noun: str) -> str:
-    number = f"{count:,.0f}" if count == round(count) else f"{count:g}"
-    return f"{number} {noun}" if count == 1 else f"{number} {noun}s"
-
-
 def _run_in(report: Report) -> str:
-    batch = (
-        f"batch {report.batch_size}, {PRECISION[report.recipe.precision]}, {_counted(report.recipe.epochs, 'epoch')}"
-    )
+    batch = f"batch {report.batch_size}, {PRECISION[report.recipe.precision]}, {counted(report.recipe.epochs, 'epoch')}"
     return batch if report.time is None else f"{batch} in {duration_interval(report.time.total_s)}"
 
 

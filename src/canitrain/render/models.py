@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from canitrain.core.model_entry import ModelEntry
 from canitrain.core.profile import ImageSize
+from canitrain.render.figures import counted
 from canitrain.render.lines import EMPTY_LINE, Line, Span, Tone, labelled
 from canitrain.render.table import Column, table
 
@@ -35,7 +36,7 @@ def model_list(entries: Sequence[ModelEntry], width: int) -> list[Line]:
         )
         for entry in entries
     ]
-    count = f"{len(entries)} models. Any other of torch's: canitrain trace SPEC --output PROFILE.json"
+    count = f"{counted(len(entries), 'model')}. Any other of torch's: canitrain trace SPEC --output PROFILE.json"
     return [*table(_COLUMNS, rows, width), EMPTY_LINE, (Span(count, Tone.QUIET),)]
 
 
@@ -51,10 +52,11 @@ def model_details(entry: ModelEntry, width: int) -> list[Line]:
         "Name": entry.name,
         "Also called": ", ".join(entry.aliases) or None,
         "Implementation": f"{code.library} {code.version}, {code.spec}, {code.license}; traced with torch {code.torch}",
-        "Parameters": f"{entry.parameters:,}{trainable}; {entry.classes} classes",
+        "Parameters": f"{entry.parameters:,}{trainable}; {counted(entry.classes, 'class', 'classes')}",
         "Defaults": (
-            f"{image_size(defaults.image_size)} px, batch {defaults.batch_size}{effective}, {defaults.epochs} epochs, "
-            f"{defaults.optimizer}, {defaults.precision.value}, {defaults.workers} workers"
+            f"{image_size(defaults.image_size)} px, batch {defaults.batch_size}{effective}, "
+            f"{counted(defaults.epochs, 'epoch')}, {defaults.optimizer}, {defaults.precision.value}, "
+            f"{counted(defaults.workers, 'worker')}"
         ),
         "Defaults from": defaults.source,
         "Traced in": ", ".join(precision.value for precision in entry.precisions),
