@@ -31,9 +31,10 @@ DOCS = Path(__file__).parent.parent / "docs"
 NOTE = """\
 These are the runs that the calibration was fitted on, and the errors are those of the fit: timm models (GPUMemNet's
 memory, timm's own step times), published times of classifiers, and the YOLOv5, SSD, Mask R-CNN and Keypoint R-CNN rows
-whose implementation a profile covers. Errors on models and cards that a fit has not seen stand beside each coefficient
-in `profiles/calibration/`. Hosts are not known and taken as fast enough. torchvision's four rows (2019, eight V100s)
-include loading, and a frozen batch norm that kept more tensors than today's."""
+whose implementation a profile covers; no memory of these detectors was fitted. Errors on models and cards that a fit
+has not seen stand beside each coefficient in `profiles/calibration/`. Hosts are not known and taken as fast enough.
+torchvision's four rows (2019 and 2021, eight V100s) include loading and ran on torch 1.1 to 1.9; `docs/memory.md` says
+what of their memory is not explained, and compares other libraries."""
 TIMM_MEMORY_CARD = "A100-SXM4-40GB"
 DETECTOR_CARDS = {
     "v100": "V100",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import memory_cases as cases
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,6 +50,7 @@ def profiles(draw):
     trace = cases.trace(
         convolutions=tuple(draw(st.lists(convolutions, min_size=2, max_size=4))),
         slack_bytes=draw(polynomials),
+        validation_bytes=draw(polynomials),
         peaks=tuple(draw(st.lists(peaks, min_size=1, max_size=5))),
     )
     return cases.profile(
@@ -70,7 +72,15 @@ recipes = st.builds(
     multi_scale=st.booleans(),
 )
 cards = st.sampled_from(Generation).map(cases.card)
-shapes = st.builds(BatchShape, batch_size=st.integers(1, 512), pixels=st.floats(1e3, 2e6), boxes=st.floats(0, 300))
+shapes = st.builds(
+    lambda batch_size, pixels, others, more: BatchShape(
+        batch_size=batch_size, pixels=pixels, boxes=others + more, other_boxes=others
+    ),
+    st.integers(1, 512),
+    st.floats(1e3, 2e6),
+    st.floats(0, 100),
+    st.floats(0, 200),
+)
 
 
 def figures(profile, recipe: Recipe, shape: BatchShape, card) -> GpuMemory:
@@ -84,6 +94,7 @@ def test_more_images_pixels_or_boxes_never_lower_any_figure(profile, recipe, car
         batch_size=min(one.batch_size, other.batch_size),
         pixels=min(one.pixels, other.pixels),
         boxes=min(one.boxes, other.boxes),
+        other_boxes=min(one.boxes_of_others, other.boxes_of_others),
     )
     less, more = figures(profile, recipe, smaller, card), figures(profile, recipe, one, card)
     for name in FIGURES:
@@ -112,7 +123,7 @@ def test_the_figures_stand_in_order(profile, recipe, card, shape):
 @few
 @given(profiles(), recipes, cards, shapes, st.floats(1e8, 1e11))
 def test_a_larger_batch_never_fits_better(profile, recipe, card, shape, budget_bytes):
-    larger = BatchShape(batch_size=shape.batch_size + 1, pixels=shape.pixels, boxes=shape.boxes)
+    larger = msgspec.structs.replace(shape, batch_size=shape.batch_size + 1)
     worsening = [Status.GO, Status.TIGHT, Status.NO_GO]
     before, after = (memory_status(figures(profile, recipe, each, card), budget_bytes) for each in (shape, larger))
     assert worsening.index(before) <= worsening.index(after)
