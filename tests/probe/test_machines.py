@@ -12,9 +12,10 @@ from recorded_machine import Expected, RecordedMachine, machine_names
 from canitrain.catalog import complete, load_calibration, load_model
 from canitrain.check import check
 from canitrain.cli.dataset import DatasetOptions, find_dataset
+from canitrain.cli.machine import MachineOptions, described
 from canitrain.cli.recipe import RecipeOptions, decide_recipe
 from canitrain.core.fact import Known, Unknown
-from canitrain.core.hardware import Hardware
+from canitrain.core.hardware import Hardware, StorageKind
 from canitrain.core.recipe import DeviceChoice
 from canitrain.probe.host import Host
 from canitrain.probe.machine import probe_host
@@ -99,6 +100,31 @@ def test_the_warnings_are_those_of_the_readme_and_each_has_a_fix(name):
     ).warnings
     for warning, part in zip(warnings, Expected(name).warnings, strict=True):
         assert len(warning.removeprefix(part)) > len(": x"), f"no fix in {warning!r}"
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_machine_described_in_full_keeps_no_warning_of_the_one_that_was_probed(name):
+    options = MachineOptions(gpu="RTX 4090", ram="64GiB", cpu_cores=8, storage=StorageKind.NVME)
+    probe_s = probed(name)
+    left = described(probe_s, options).warnings
+    # What options cannot describe.
+    kept = ("not described", "/dev/shm has only", "at most", "the data directory", "each loader worker", "WSL2 gives")
+    assert [warning for warning in left if not warning.startswith(kept)] == []
+    assert described(probe_s, MachineOptions()).warnings == probe_s.warnings
+
+
+def test_a_described_part_keeps_the_warnings_of_the_others():
+    def left(name, **options):
+        return " ".join(described(probed(name), MachineOptions(**options)).warnings)
+
+    occupied, pod = "rtx3090-occupied", "kubernetes-pod"
+    assert "holds 20.0 GiB" in left(occupied, ram="64GiB")
+    assert "holds 20.0 GiB" not in left(occupied, gpu="RTX 3090")
+    assert "memory.max leaves" in left(pod, cpu_cores=2.0)
+    assert "memory.max leaves" not in left(pod, ram="64GiB")
+    assert "cpu.max leaves" not in left(pod, cpu_cores=2.0)
+    assert "network file system" not in left(pod, storage=StorageKind.NVME)
+    assert "network file system" in left(pod, gpu="T4")
 
 
 @pytest.mark.parametrize("name", MACHINES)

@@ -45,10 +45,17 @@ def find_machine(options: MachineOptions, data_path: Path) -> Hardware:
         from canitrain.probe import probe  # noqa: PLC0415
 
         machine = probe(data_path)
-    return catalog.complete(_described(machine, options))
+    return catalog.complete(described(machine, options))
 
 
-def _described(machine: Hardware, options: MachineOptions) -> Hardware:
+def described(machine: Hardware, options: MachineOptions) -> Hardware:
+    """``machine`` with what ``options`` describe put over it, and only the warnings that still hold."""
+    if options == MachineOptions(hardware=options.hardware):
+        return machine
+    from canitrain.probe.readiness import needed_builds  # noqa: PLC0415
+    from canitrain.probe.warnings import still_true  # noqa: PLC0415
+
+    before = machine
     if options.gpu is not None:
         machine = _with_gpus(machine, options.gpu)
     if options.cpu_cores is not None:
@@ -56,19 +63,25 @@ def _described(machine: Hardware, options: MachineOptions) -> Hardware:
     if options.ram is not None:
         size_bytes = Known(value=parse_bytes(options.ram, needs_unit=True), source=SOURCE)
         ram = replace(
-            machine.ram, total_bytes=size_bytes, available_bytes=size_bytes, usable_bytes=size_bytes, bounds=()
+            machine.ram,
+            total_bytes=size_bytes,
+            available_bytes=size_bytes,
+            usable_bytes=size_bytes,
+            swap_bytes=Unknown(reason="the RAM was described"),
+            bounds=(),
         )
         machine = replace(machine, ram=ram)
     if options.storage is not None:
         kind = Known(value=options.storage, source=SOURCE)
         machine = replace(machine, storage=replace(machine.storage, kind=kind), bench=None)
-    if options.gpu is not None:
-        machine = share_memory(machine, ram_given=options.ram is not None)
-        machine = replace(
-            machine,
-            warnings=(*_assumptions(machine, options.gpu, of_this_machine=options.hardware is None), *machine.warnings),
-        )
-    return machine
+    machine = replace(machine, warnings=still_true(before, machine))
+    if options.gpu is None:
+        return machine
+    machine = share_memory(machine, ram_given=options.ram is not None)
+    assumed = _assumptions(machine, options.gpu, of_this_machine=options.hardware is None)
+    # A card that stays idle needs no build of torch.
+    builds = needed_builds(machine.software, best_kind(machine, DeviceChoice.AUTO))
+    return replace(machine, warnings=tuple(dict.fromkeys((*assumed, *machine.warnings, *builds))))
 
 
 def _with_cores(cpu: Cpu, cores: float) -> Cpu:
@@ -97,8 +110,8 @@ def _assumptions(machine: Hardware, gpu: str, *, of_this_machine: bool) -> Itera
         "RAM (--ram)": machine.ram.usable_bytes,
         "disk (--storage)": machine.storage.kind,
     }
-    described = (SOURCE, POOL_SOURCE)
-    left = [name for name, fact in facts.items() if isinstance(fact, Unknown) or fact.source not in described]
+    own = (SOURCE, POOL_SOURCE)
+    left = [name for name, fact in facts.items() if isinstance(fact, Unknown) or fact.source not in own]
     if left and of_this_machine:
         yield f"not described, so taken from this machine: {', '.join(left)}, /dev/shm"
 
@@ -110,13 +123,7 @@ def _with_gpus(machine: Hardware, text: str) -> Hardware:
     gpus = describe_gpus(text)
     if not gpus:
         raise InputError(f"{text!r} names no GPU", hint='write it like --gpu "2x RTX 3060"; all names: canitrain gpus')
-    from canitrain.probe.readiness import needed_builds, readiness_warnings  # noqa: PLC0415
-
-    own = readiness_warnings(machine.software, machine.gpus.value if isinstance(machine.gpus, Known) else ())
     not_asked = Unknown(reason="the GPU was described, not probed")
     driver = Driver(version=not_asked, cuda_version=not_asked)
     software = replace(machine.software, torch=not_asked, driver=driver, obstacles=())
-    described = replace(machine, origin=DESCRIBED, gpus=Known(value=gpus, source=SOURCE), software=software)
-    # A card that stays idle needs no build of torch.
-    builds = needed_builds(software, best_kind(described, DeviceChoice.AUTO))
-    return replace(described, warnings=(*(each for each in machine.warnings if each not in own), *builds))
+    return replace(machine, origin=DESCRIBED, gpus=Known(value=gpus, source=SOURCE), software=software)

@@ -40,6 +40,11 @@ def visible(host: Host, gpus: tuple[Gpu, ...], vendor: Vendor) -> tuple[tuple[Gp
     return tuple(structs.replace(gpu, index=index) for index, gpu in enumerate(gpus)), tuple(warnings)
 
 
+def is_on_visibility(sentence: str) -> bool:
+    """Whether ``sentence`` is one of those that ``visible`` returns."""
+    return any(sentence.startswith(f"{variable} shows ") for names in VARIABLES.values() for variable in names)
+
+
 def _select(gpus: tuple[Gpu, ...], text: str) -> tuple[Gpu, ...]:
     """Cards in the order of ``text``, up to the first that does not exist; a card named twice ends it too."""
     shown: list[Gpu] = []

@@ -7,6 +7,7 @@ from canitrain.core.hardware import GpuProcess, Hardware, StorageKind
 from canitrain.core.units import GIB_BYTES, MIB_BYTES, format_bytes
 from canitrain.probe.limits import Limits
 from canitrain.probe.readiness import readiness_warnings
+from canitrain.probe.visible import is_on_visibility
 
 SHM = "/dev/shm"  # noqa: S108 - named, not written to
 SMALL_SHM_BYTES = GIB_BYTES
@@ -19,17 +20,32 @@ NOTICEABLE_BYTES = 256 * MIB_BYTES
 
 
 def machine_warnings(hardware: Hardware, limits: Limits) -> tuple[str, ...]:
-    """Sentences on the cards, torch, memory, cores and storage, in that order."""
-    gpus = hardware.gpus.value if isinstance(hardware.gpus, Known) else ()
+    """Sentences on the cards, torch, memory, cores, open files and storage, in that order."""
     found = [
         *_unread_cards(hardware),
         *_cards(hardware),
-        *readiness_warnings(hardware.software, gpus),
+        *_readiness(hardware),
         *_memory(hardware),
-        *_cores(hardware, limits),
+        *_cores(hardware),
+        *_open_files(limits),
         *_storage(hardware),
     ]
     return tuple(dict.fromkeys(found))
+
+
+def still_true(before: Hardware, after: Hardware) -> tuple[str, ...]:
+    """The warnings of ``before`` that hold for ``after`` too, which is the same machine with some facts replaced."""
+    topics = (_unread_cards, _cards, _readiness, _memory, _cores, _storage)
+    said, holds = ({sentence for topic in topics for sentence in topic(each)} for each in (before, after))
+    gone = said - holds
+    if before.gpus != after.gpus:
+        # Software for other cards is not looked at.
+        gone |= {sentence for sentence in before.warnings if is_on_visibility(sentence)} | {*_readiness(before)}
+    return tuple(sentence for sentence in before.warnings if sentence not in gone)
+
+
+def _readiness(hardware: Hardware) -> tuple[str, ...]:
+    return readiness_warnings(hardware.software, hardware.gpus.value if isinstance(hardware.gpus, Known) else ())
 
 
 def _unread_cards(hardware: Hardware) -> list[str]:
@@ -109,8 +125,7 @@ def _memory(hardware: Hardware) -> list[str]:
     return found
 
 
-def _cores(hardware: Hardware, limits: Limits) -> list[str]:
-    found = []
+def _cores(hardware: Hardware) -> list[str]:
     usable, logical = hardware.cpu.usable_cores, hardware.cpu.logical_cores
     if isinstance(usable, Known) and isinstance(logical, Known) and usable.value < logical.value:
         mend = (
@@ -118,10 +133,14 @@ def _cores(hardware: Hardware, limits: Limits) -> list[str]:
             if "Slurm job" in hardware.software.notes
             else "more loader workers than that do not help"
         )
-        found.append(f"{usable.source} leaves {usable.value:g} of {logical.value} cores: {mend}")
+        return [f"{usable.source} leaves {usable.value:g} of {logical.value} cores: {mend}"]
+    return []
+
+
+def _open_files(limits: Limits) -> list[str]:
     if limits.open_files is not None and limits.open_files < FEW_FILES:
-        found.append(f"at most {limits.open_files} open files: run ulimit -n 65535 before training with many workers")
-    return found
+        return [f"at most {limits.open_files} open files: run ulimit -n 65535 before training with many workers"]
+    return []
 
 
 def _storage(hardware: Hardware) -> list[str]:
