@@ -73,6 +73,13 @@ def test_reserved_memory_of_yolov5s_after_validation_is_that_of_the_replay(card,
     assert reserved.low <= measured_gb * GB_BYTES <= reserved.high
 
 
+@pytest.mark.parametrize("name", ["yolov5n", "yolov5m", "yolov5l", "yolov5x", "yolov5s6", "yolov5x6"])
+def test_validation_widens_the_pool_of_every_yolov5_by_a_fifth_to_a_half(name):
+    side = 1280 if name.endswith("6") else 640
+    before, after = (yolov5(name, side, 16, "A100 80GB", validation=each).reserved_bytes for each in (False, True))
+    assert 1.15 <= after.expected / before.expected <= 1.5
+
+
 def test_mixed_precision_saves_half_of_a_yolov5():
     amp = yolov5("yolov5s", 640, 16, "T4").parts["activations"]
     full = yolov5("yolov5s", 640, 16, "T4", precision=Precision.FP32).parts["activations"]
