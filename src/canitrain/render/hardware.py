@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bench, Cpu, Gpu, Hardware, Ram, Software, Storage
-from canitrain.core.units import format_bytes
+from canitrain.core.units import GB_BYTES, MB_BYTES, format_bytes
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ def _gpu(gpu: Gpu) -> list[str]:
         f"capability {gpu.compute_capability.value}" if isinstance(gpu.compute_capability, Known) else "",
         f"{gpu.multiprocessors.value} multiprocessors" if isinstance(gpu.multiprocessors, Known) else "",
         f"{gpu.boost_hz.value / GHZ:.2f} GHz" if isinstance(gpu.boost_hz, Known) else "",
-        f"PCIe {gpu.pcie_bytes_per_s.value / 1e9:.1f} GB/s" if isinstance(gpu.pcie_bytes_per_s, Known) else "",
+        f"PCIe {gpu.pcie_bytes_per_s.value / GB_BYTES:.1f} GB/s" if isinstance(gpu.pcie_bytes_per_s, Known) else "",
         f"{gpu.power_limit_w.value:.0f} W" if isinstance(gpu.power_limit_w, Known) else "",
     )
     free = gpu.free_bytes
@@ -151,9 +151,15 @@ def _software(software: Software) -> list[str]:
 
 def _bench(bench: Bench) -> list[str]:
     rates = (
-        ("decode", bench.decode_s_per_megapixel, "{:.4f} s a megapixel"),
-        ("sequential read", bench.sequential_read_bytes_per_s, "{:.3g} B/s"),
-        ("random read", bench.random_read_bytes_per_s, "{:.3g} B/s"),
-        ("memory", bench.memory_bytes_per_s, "{:.3g} B/s"),
+        ("decode", bench.decode_s_per_megapixel, lambda per_megapixel_s: f"{per_megapixel_s * 1e3:.1f} ms a megapixel"),
+        ("sequential read", bench.sequential_read_bytes_per_s, _rate),
+        ("random read", bench.random_read_bytes_per_s, _rate),
+        ("memory", bench.memory_bytes_per_s, _rate),
     )
-    return [f"{name} {_say(fact, form, 'unknown')}" for name, fact, form in rates]
+    return [f"{name} {say(fact.value) if isinstance(fact, Known) else 'unknown'}" for name, fact, say in rates]
+
+
+def _rate(bytes_per_s: float) -> str:
+    """``595 MB/s``, ``29.8 GB/s``."""
+    unit_bytes, suffix = (GB_BYTES, "GB/s") if bytes_per_s >= GB_BYTES else (MB_BYTES, "MB/s")
+    return f"{bytes_per_s / unit_bytes:.3g} {suffix}"

@@ -12,6 +12,10 @@ from canitrain.core.units import format_bytes, format_duration
 from canitrain.render.figures import bytes_interval, duration_interval
 from canitrain.render.words import RESOURCE
 
+LINUX = "Linux"
+SHARED = "Shared mem"
+"""Other systems have no folder ``/dev/shm`` for what loader processes hand over."""
+
 
 class Need(Struct, frozen=True, kw_only=True):
     """What the run needs of one resource, in the unit of that resource (bytes or seconds)."""
@@ -35,7 +39,8 @@ def needs(report: Report) -> tuple[Need, ...]:
             rows.append(replace(row, label="Each GPU") if report.recipe.all_gpus > 1 else row)
         rows.append(_bytes_row(report, Resource.RAM, memory.host.ram_bytes, memory.host.ram_budget_bytes))
         if memory.host.shm_bytes.high > 0:
-            rows.append(_bytes_row(report, Resource.SHM, memory.host.shm_bytes, memory.host.shm_budget_bytes))
+            row = _bytes_row(report, Resource.SHM, memory.host.shm_bytes, memory.host.shm_budget_bytes)
+            rows.append(row if report.hardware.software.os.startswith(LINUX) else replace(row, label=SHARED))
         rows.append(_bytes_row(report, Resource.DISK, memory.disk.disk_bytes, memory.disk.disk_budget_bytes))
     if report.time is not None:
         limit_s = report.recipe.max_time_s
