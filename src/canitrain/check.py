@@ -8,10 +8,11 @@ from canitrain.core.dataset import Dataset
 from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Hardware
+from canitrain.core.model_summary import ModelSummary
 from canitrain.core.profile import ModelProfile
 from canitrain.core.question import Estimator, Question
 from canitrain.core.recipe import Recipe
-from canitrain.core.report import EvidenceSummary, ModelSummary, Reason, Recommendation, Report, Resource
+from canitrain.core.report import EvidenceSummary, Reason, Recommendation, Report, Resource
 from canitrain.core.target import CpuTarget, NoTarget
 from canitrain.core.traced_size import refuse_untraced_size
 from canitrain.core.version import VERSION

@@ -12,6 +12,7 @@ from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Generation, GpuSpec, Vendor
 from canitrain.core.hardware import Cpu, Driver, Gpu, Hardware, Ram, Software, Storage, StorageKind
 from canitrain.core.interval import Interval
+from canitrain.core.model_summary import ModelSummary
 from canitrain.core.profile import ImageSize, Implementation, Precision
 from canitrain.core.recipe import Optimizer, Recipe
 from canitrain.core.report import (
@@ -24,7 +25,6 @@ from canitrain.core.report import (
     GpuMemory,
     HostMemory,
     Memory,
-    ModelSummary,
     Reason,
     Recommendation,
     Report,

@@ -11,8 +11,9 @@ from canitrain.core.dataset import Dataset
 from canitrain.core.evidence import Evidence
 from canitrain.core.hardware import Hardware
 from canitrain.core.interval import Interval
+from canitrain.core.model_summary import ModelSummary
 from canitrain.core.network import NetworkUse
-from canitrain.core.profile import ImageSize, Implementation, Phase, Precision
+from canitrain.core.profile import ImageSize, Phase, Precision
 from canitrain.core.recipe import Recipe
 
 
@@ -79,20 +80,6 @@ class Recommendation(Struct, frozen=True, kw_only=True):
     image_size: ImageSize
     batch_reason: str
     """What capped the batch: memory, the dataset, the default batch of the recipe, the option."""
-
-
-class ModelSummary(Struct, frozen=True, kw_only=True):
-    """Which model was asked about."""
-
-    name: str
-    title: str
-    family: str
-    implementation: Implementation
-    parameters: int
-    trainable_parameters: int
-    classes: int
-    defaults_source: str = ""
-    """Which script and file the implementation's own training defaults are from."""
 
 
 class GpuMemory(Struct, frozen=True, kw_only=True):
