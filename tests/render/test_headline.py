@@ -6,12 +6,21 @@ import pytest
 from made_up import GIB, HARDWARE, MEMORY, REPORT, known, with_status
 from msgspec.structs import replace
 
+from canitrain.core.network import NetworkUse
 from canitrain.core.profile import Phase
-from canitrain.core.report import Bottleneck, CardOption, Report, Resource, Status
+from canitrain.core.report import Bottleneck, CardOption, Report, Resource, Scaling, ScalingRow, Status
 from canitrain.render import render
 from canitrain.render.batch_table import fit_word
 from canitrain.render.formats import Format
-from canitrain.render.headline import answer, cards_line, recommendation_line, run_line
+from canitrain.render.headline import (
+    answer,
+    cards_line,
+    cost_line,
+    network_line,
+    recommendation_line,
+    run_line,
+    scaling_line,
+)
 
 
 def with_budget(report: Report, budget_gib: float) -> Report:
@@ -115,3 +124,50 @@ def test_the_moment_that_decides_is_marked_among_the_bars() -> None:
     assert any(line.startswith(" < decides: ") and "1.6 GiB" in line for line in lines)
     assert f"backward {first.stage} (decides, with its workspace)" in render(report, Format.HTML)
     assert " < decides" not in render(REPORT, Format.TEXT, explain=True)
+
+
+def scaled(*rows: tuple[int, int, float], useful: tuple[int, int], obstacle: Bottleneck | None = None) -> Scaling:
+    """Rows of GPUs in all, nodes and images a second; after which row more bring little."""
+    return Scaling(
+        rows=tuple(
+            ScalingRow(gpus=gpus, nodes=nodes, images_per_s=rate, total_s=1.0, bottleneck=Bottleneck.GPU_COMPUTE)
+            for gpus, nodes, rate in rows
+        ),
+        useful_gpus=useful[0],
+        useful_nodes=useful[1],
+        obstacle=obstacle,
+    )
+
+
+def test_scaling_counts_gpus_then_nodes_and_says_where_to_stop() -> None:
+    gpus = ((1, 1, 100.0), (2, 1, 190.0))
+    nodes = ((4, 2, 360.0), (8, 4, 380.0))
+    network = Bottleneck.NETWORK
+
+    assert scaling_line(scaled(*gpus, useful=(2, 1))) == "images/s on 1=100, 2=190"
+    assert scaling_line(scaled(*gpus, *nodes[:1], useful=(4, 2))) == "images/s on 1=100, 2=190; with 2 nodes=360"
+    assert scaling_line(scaled(*gpus, *nodes, useful=(4, 2), obstacle=network)) == (
+        "images/s on 1=100, 2=190; with 2 nodes=360, 4 nodes=380; beyond 2 nodes another brings little: "
+        "they wait for the network between the nodes"
+    )
+    assert "beyond 1 node another" in scaling_line(scaled(*gpus, *nodes, useful=(2, 1), obstacle=network))
+    assert "beyond 1 another" in scaling_line(scaled(*gpus, *nodes, useful=(1, 1), obstacle=network))
+
+
+def test_the_network_line_tells_what_is_assumed_and_what_stays_hidden() -> None:
+    use = NetworkUse(nodes=4, bytes_per_s=1.25e9, assumed=True, sent_bytes=2.0**27, exchange_s=0.2, exposed_s=0.05)
+
+    assert network_line(use) == (
+        "each of 4 nodes sends 128 MiB of gradients a step at 10 Gb/s, which is assumed (--network): 0.20 s, 50.0 ms "
+        "of it not hidden under the backward pass"
+    )
+    bare = replace(use, assumed=False, exposed_s=0.2)
+    assert network_line(bare).endswith("at 10 Gb/s: 0.20 s, none hidden")
+
+
+def test_the_cost_of_nodes_is_said_to_be_each_ones() -> None:
+    recipe = replace(REPORT.recipe, price_per_hour=2.5)
+
+    assert cost_line(replace(REPORT, recipe=recipe), 1234.5) == "about 1,234.50 at 2.5 an hour"
+    shared = replace(REPORT, recipe=replace(recipe, nodes=4))
+    assert cost_line(shared, 1234.5) == "about 1,234.50 at 2.5 an hour for each of 4 nodes"
