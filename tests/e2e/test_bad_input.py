@@ -68,6 +68,11 @@ CASES = {
         "650 is not a multiple of 128",
         "--image-size 640",
     ),
+    "a size for a model that has its own": (
+        ("check", "--model", "ssd300_vgg16", *IMAGES, "--image-size", "600"),
+        "resizes every image to 300 px itself",
+        "leave --image-size out",
+    ),
     "an image size of zero": ((*YOLO, *IMAGES, "--image-size", "0"), "'0' is not an image size", "800x1333"),
     "an image size in words": ((*YOLO, *IMAGES, "--image-size", "big"), "'big'", "800x1333"),
     "an image size beyond all": ((*YOLO, *IMAGES, "--image-size", "99968"), "99968", "4096"),

@@ -180,6 +180,12 @@ def parse_size(text: str, profile: ModelProfile) -> ImageSize:
 def _refuse_off_stride(size: ImageSize, profile: ModelProfile) -> None:
     if profile.implementation.library in (*LEAST_STRIDES, *_TAKE_ANY):
         return
+    if profile.divisor == profile.defaults.image_size.shorter:
+        # torchvision's SSDs: the size is part of the model.
+        raise InputError(
+            f"{profile.name} resizes every image to {profile.divisor} px itself, not to {size.longer}",
+            hint="leave --image-size out",
+        )
     for side in (size.shorter, size.longer):
         if side % profile.divisor:
             nearest = max(profile.divisor, round(side / profile.divisor) * profile.divisor)
