@@ -177,6 +177,15 @@ def test_several_gpus_show_what_each_brings(terminal: Terminal) -> None:
     assert rates[1] > rates[0]
 
 
+def test_one_process_for_many_gpus_is_advised_against(terminal: Terminal) -> None:
+    one_process = report(terminal, "--strategy", "dp", host="8x-a100")
+    (advice,) = [each for each in one_process["advice"] if each["change"] == "--strategy ddp"]
+
+    assert one_process["time"]["bottleneck"] == "launches"
+    assert advice["speedup_ratio"] > 2
+    assert not any("--strategy" in each["change"] for each in report(terminal, host="8x-a100")["advice"])
+
+
 NODES = ("--gpu", "2x RTX 3060", "--ram", "64GiB", "--cpu-cores", "8", "--storage", "nvme", "--batch-size", "8")
 
 

@@ -10,7 +10,7 @@ from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import StorageKind
 from canitrain.core.profile import Precision
 from canitrain.core.question import Question, RunEstimate
-from canitrain.core.recipe import CacheMode, Freeze, Optimizer
+from canitrain.core.recipe import CacheMode, Freeze, Optimizer, Strategy
 from canitrain.core.report import Advice, Status
 from canitrain.core.units import DAY_S
 from canitrain.verdict.advice import CHANGES, MOST_ADVICE, advise, changes
@@ -92,7 +92,8 @@ def test_no_more_lines_than_a_reader_reads() -> None:
 
 def test_every_change_changes_something_and_names_itself() -> None:
     storage = replace(HARDWARE.storage, kind=known(StorageKind.HDD))
-    asked = question(hardware=replace(HARDWARE, storage=storage), optimizer=Optimizer.ADAM, workers=2, nodes=2)
+    shared = {"gpus": 2, "nodes": 2, "strategy": Strategy.DP}
+    asked = question(hardware=replace(HARDWARE, storage=storage), optimizer=Optimizer.ADAM, workers=2, **shared)
     found = list(changes(asked))
 
     assert len(found) >= len(CHANGES)

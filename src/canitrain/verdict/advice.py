@@ -11,7 +11,7 @@ from canitrain.core.fact import Known, value_or_none
 from canitrain.core.hardware import StorageKind
 from canitrain.core.profile import ImageSize, Precision, SizeRule
 from canitrain.core.question import Estimator, Question, RunEstimate
-from canitrain.core.recipe import CacheMode, Freeze, Optimizer
+from canitrain.core.recipe import CacheMode, Freeze, Optimizer, Strategy
 from canitrain.core.report import Advice, Resource, Status
 from canitrain.core.severity import SEVERITY
 from canitrain.core.target import GpuTarget
@@ -147,6 +147,12 @@ def _storage(question: Question) -> Iterator[Change]:
         yield Change(option="the images on a local NVMe disk", question=replace(question, hardware=hardware))
 
 
+def _strategy(question: Question) -> Iterator[Change]:
+    """One process a GPU instead of one for all, which launches for each in turn."""
+    if question.recipe.strategy is Strategy.DP and question.recipe.gpus > 1:
+        yield _change(question, "--strategy ddp", strategy=Strategy.DDP)
+
+
 def _network(question: Question) -> Iterator[Change]:
     """What plain servers can be upgraded to, where several of them share a step."""
     recipe = question.recipe
@@ -188,6 +194,7 @@ CHANGES: tuple[Callable[[Question], Iterator[Change]], ...] = (
     _cores,
     _cache,
     _storage,
+    _strategy,
     _network,
     _channels_last,
     _idle,
