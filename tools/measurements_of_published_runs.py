@@ -23,7 +23,7 @@ from pathlib import Path
 from fit_memory import OTHER_INPUT
 from timed_runs import published_runs, timm_runs
 
-from canitrain.catalog.measurements import COLUMNS
+from canitrain.catalog.measurements import COLUMNS, MORE_COLUMNS
 from canitrain.cli.app import run
 from canitrain.core.units import GB_BYTES, GIB_BYTES, MIB_BYTES
 
@@ -82,7 +82,7 @@ def as_csv(calibration: Path, traces: Path) -> str:
     """All measured runs."""
     traced = {path.stem: str(path) for path in sorted(traces.glob("*.json"))}
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, (*COLUMNS, *MORE_COLUMNS), restval="", lineterminator="\n")
     writer.writeheader()
     for lines in (timm_memory(calibration, traced), times(calibration, traced), detectors(calibration)):
         writer.writerows(lines)

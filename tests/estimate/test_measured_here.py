@@ -87,7 +87,7 @@ def test_what_validation_adds_comes_on_top_of_what_was_measured_before_it() -> N
 
 
 def test_measured_memory_is_the_estimate_and_its_parts_still_add_up() -> None:
-    found = report(row(memory_bytes=6e9))
+    found = report(row(memory_bytes=6e9, validated=True))
 
     assert device_bytes(found) == pytest.approx(6e9)
     assert found.memory is not None
@@ -107,7 +107,8 @@ def test_the_interval_narrows() -> None:
 
 
 def test_other_batches_move_by_the_same_ratio() -> None:
-    before, measured = report(batch_size=16), row(memory_bytes=2 * device_bytes(report(batch_size=16)))
+    before = report(batch_size=16)
+    measured = row(memory_bytes=2 * device_bytes(before), validated=True)
 
     assert device_bytes(report(measured, batch_size=4)) == pytest.approx(2 * device_bytes(report(batch_size=4)))
     assert device_bytes(report(measured)) == pytest.approx(2 * device_bytes(before))

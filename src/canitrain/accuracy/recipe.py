@@ -54,7 +54,7 @@ def recipe_of(measurement: Measurement, profile: ModelProfile) -> Recipe:
         gpus=measurement.gpus,
         max_time_s=_UNLIMITED_S,
         assume_idle=True,
-        validation=measurement.validated,
+        validation=measurement.validated is True,
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from canitrain.accuracy.groups import summarize
 from canitrain.core.accuracy import Accuracy, AccuracyRow, Figure, MemoryKind, Run, Skipped
 from canitrain.core.calibration import Calibration
 from canitrain.core.dataset import Dataset
 from canitrain.core.feed import Feed, FeedRates
 from canitrain.core.interval import Interval, exactly
+from canitrain.core.recipe import Recipe
 from canitrain.core.report import GpuMemory
 from canitrain.core.unknown_machine import unknown_machine
 from canitrain.estimate.gpu_memory import gpu_memory
@@ -50,20 +53,17 @@ def _compare(run: Run, dataset: Dataset, calibration: Calibration) -> Iterable[A
     """Memory and time of one run, each where it was measured; images a second only where the step was not."""
     measurement, profile, card, recipe = run.measurement, run.profile, run.card, run.recipe
     if measurement.memory_bytes is not None and measurement.memory_kind is not None:
-        memory = gpu_memory(
-            profile,
-            recipe,
-            memory_shape(profile, recipe, dataset, measurement.batch_size),
-            card,
-            calibration.memory,
-            total_bytes=float(card.memory_bytes),
-            budget_bytes=float(card.memory_bytes),
-        )
+        memory = _memory(run, recipe, dataset, calibration)
+        predicted = _memory_figure(memory, measurement.memory_kind)
+        if measurement.validated is None:
+            # The steps alone are expected, as measure and a log's first epoch see them; it may have been later.
+            after = _memory(run, replace(recipe, validation=True), dataset, calibration)
+            predicted = replace(predicted, high=_memory_figure(after, measurement.memory_kind).high)
         yield AccuracyRow(
             run=run,
             figure=Figure.MEMORY_BYTES,
             measured=measurement.memory_bytes,
-            predicted=_memory_figure(memory, measurement.memory_kind),
+            predicted=predicted,
             # A run that took more than the named card has was on its larger version.
             refused=memory.required_bytes.low > max(card.memory_bytes, measurement.memory_bytes),
         )
@@ -78,6 +78,19 @@ def _compare(run: Run, dataset: Dataset, calibration: Calibration) -> Iterable[A
         images = measurement.batch_size * measurement.gpus
         rate = Interval(low=images / step_s.high, expected=images / step_s.expected, high=images / step_s.low)
         yield AccuracyRow(run=run, figure=Figure.IMAGES_PER_S, measured=measurement.images_per_s, predicted=rate)
+
+
+def _memory(run: Run, recipe: Recipe, dataset: Dataset, calibration: Calibration) -> GpuMemory:
+    profile, card = run.profile, run.card
+    return gpu_memory(
+        profile,
+        recipe,
+        memory_shape(profile, recipe, dataset, run.measurement.batch_size),
+        card,
+        calibration.memory,
+        total_bytes=float(card.memory_bytes),
+        budget_bytes=float(card.memory_bytes),
+    )
 
 
 def _memory_figure(memory: GpuMemory, kind: MemoryKind) -> Interval:

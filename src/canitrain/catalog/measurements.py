@@ -24,11 +24,12 @@ COLUMNS = (
     "step_s",
     "images_per_s",
     "source",
-    "validated",
 )
+MORE_COLUMNS = ("validated",)
+"""Read where they are there; ``canitrain measure`` does not write them."""
 REQUIRED_COLUMNS = ("model", "batch_size", "gpu")
 """No other column needs to be there; a field of these may not be empty."""
-_HEADER_HINT = f"the columns are {','.join(COLUMNS)}"
+_HEADER_HINT = f"the columns are {','.join((*COLUMNS, *MORE_COLUMNS))}"
 
 
 def load_measurements(path: Path) -> tuple[Measurement, ...]:
@@ -56,7 +57,7 @@ def load_measurements(path: Path) -> tuple[Measurement, ...]:
 
 def _check_header(path: Path, header: tuple[str, ...]) -> None:
     for name in header:
-        if name not in COLUMNS:
+        if name not in (*COLUMNS, *MORE_COLUMNS):
             raise InputError(f"{path} has an unknown column {name!r}", hint=_HEADER_HINT)
         if header.count(name) > 1:
             raise InputError(f"{path} has two columns {name!r}", hint=_HEADER_HINT)
@@ -116,12 +117,11 @@ def _count(where: str, name: str, text: str | None) -> int | None:
     return int(number)
 
 
-def _validated(where: str, text: str | None) -> bool:
-    """``yes`` where the column is missing or empty: a published figure is that of a whole run."""
+def _validated(where: str, text: str | None) -> bool | None:
     if text is None:
-        return True
+        return None
     if text.lower() not in ("yes", "no"):
-        raise InputError(f"{where}: validated is {text!r}", hint="it is yes, no (before the first validation) or empty")
+        raise InputError(f"{where}: validated is {text!r}", hint="it is yes (after a validation), no or empty")
     return text.lower() == "yes"
 
 

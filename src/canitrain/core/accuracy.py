@@ -50,9 +50,9 @@ class Measurement(Struct, frozen=True, kw_only=True):
     images_per_s: float | None
     """Over all GPUs."""
     source: str | None
-    validated: bool = True
-    """Memory only: whether the run had validated when it was read. Where a library validates larger batches than it
-    trains (YOLOv5), its pool grows by that."""
+    validated: bool | None = None
+    """Memory only: whether the run had validated when it was read, not just trained; ``None`` where that is not said.
+    Where a library validates larger batches than it trains (YOLOv5), its pool grows by that."""
 
 
 class Run(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from canitrain.core.units import format_bytes, format_duration
 
 COLUMNS = (
     "model", "image_size", "batch_size", "gpus", "gpu", "precision", "optimizer", "memory_kind", "memory_bytes",
-    "step_s", "images_per_s", "source", "validated",
+    "step_s", "images_per_s", "source",
 )  # fmt: skip
 """Of the measurements CSV, in its order."""
 REMEMBERED_NAME = "measured-here.csv"
@@ -86,7 +86,6 @@ def measurement_rows(measured: Measured) -> list[tuple[str, ...]]:
             f"{measured.step_s:.6g}",
             f"{measured.images_per_s:.6g}",
             measured.source,
-            "no",
         )
         for kind, size in figures or [("", "")]
     ]
@@ -127,16 +126,8 @@ def remembered_path() -> Path:
 
 
 def remember(measured: Measured, path: Path) -> None:
-    """Append the lines of ``measured`` to the CSV at ``path``, which is made where it does not exist.
-
-    A file whose header an earlier version wrote gets the columns that it has.
-    """
+    """Append the lines of ``measured`` to the CSV at ``path``, which is made where it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = not path.exists() or path.stat().st_size == 0
-    rows = measurement_rows(measured)
-    if not fresh:
-        with path.open(encoding="utf-8", newline="") as file:
-            columns = next(csv.reader(file))
-        rows = [tuple(field for name, field in zip(COLUMNS, row, strict=True) if name in columns) for row in rows]
     with path.open("a", encoding="utf-8", newline="") as file:
-        file.write(rows_text(rows, header=fresh))
+        file.write(rows_text(measurement_rows(measured), header=fresh))
