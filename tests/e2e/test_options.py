@@ -133,6 +133,16 @@ def test_amp_is_off_on_a_cpu_unless_asked_for(terminal: Terminal) -> None:
     assert "AMP" in " ".join(report(terminal, "--device", "cpu", "--precision", "amp", model="yolov5s")["warnings"])
 
 
+@pytest.mark.parametrize(("card", "precision"), [("M3 Max", "fp32"), ("RX 7900 XTX", "amp"), ("T4", "amp")])
+def test_amp_is_for_cuda_and_rocm_unless_asked_for(terminal: Terminal, card: str, precision: str) -> None:
+    def used(*options: str) -> str:
+        said: str = report(terminal, "--gpu", card, *options, model="yolov5s")["recipe"]["precision"]
+        return said
+
+    assert used() == precision
+    assert used("--precision", "amp") == "amp"
+
+
 def test_a_slow_disk_and_few_cores_are_named_as_bottleneck(terminal: Terminal) -> None:
     slow = report(terminal, "--storage", "hdd", "--cpu-cores", "2", "--ram", "8GiB", "--workers", "2", model="yolov5s")
     fast = report(terminal, "--storage", "nvme", "--cpu-cores", "16", "--workers", "16", model="yolov5s")

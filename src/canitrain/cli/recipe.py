@@ -102,7 +102,7 @@ def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardw
     cores = value_or_none(hardware.cpu.usable_cores)
     workers = defaults.workers if cores is None else min(defaults.workers, max(1, int(cores) // gpus))
     return Recipe(
-        precision=_precision(options.precision, profile, on_gpu=bool(cards)),
+        precision=_precision(options.precision, profile, has_amp=bool(cards) and not any(map(_is_apple, cards))),
         optimizer=options.optimizer or _default_optimizer(defaults.optimizer),
         image_size=image_size,
         asked_image_size=None if asked_size == image_size else asked_size,
@@ -128,8 +128,12 @@ def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardw
     )
 
 
+def _is_apple(gpu: Gpu) -> bool:
+    return gpu.spec is not None and gpu.spec.vendor is Vendor.APPLE
+
+
 def _refuse_nodes_without_gpus(nodes: int, cards: tuple[Gpu, ...], hardware: Hardware) -> None:
-    apple = [gpu.name for gpu in cards if gpu.spec is not None and gpu.spec.vendor is Vendor.APPLE]
+    apple = [gpu.name for gpu in cards if _is_apple(gpu)]
     if not cards and isinstance(hardware.gpus, Known) and not hardware.gpus.value:
         problem = f"--nodes {nodes} needs a GPU in each machine, and this one has none"
     elif apple:
@@ -195,11 +199,15 @@ def _refuse_off_stride(size: ImageSize, profile: ModelProfile) -> None:
             )
 
 
-def _precision(choice: PrecisionChoice, profile: ModelProfile, *, on_gpu: bool) -> Precision:
-    """The training scripts switch AMP off where there is no GPU, and so does ``auto``."""
+def _precision(choice: PrecisionChoice, profile: ModelProfile, *, has_amp: bool) -> Precision:
+    """The training scripts switch AMP off where there is no CUDA or ROCm device, and so does ``auto``.
+
+    Source: YOLOv5's ``check_amp`` returns False for ``cpu`` and ``mps``; torchvision's references and effdet's train.py
+    use ``torch.cuda.amp``.
+    """
     match choice:
         case PrecisionChoice.AUTO:
-            wanted = profile.defaults.precision if on_gpu else Precision.FP32
+            wanted = profile.defaults.precision if has_amp else Precision.FP32
         case PrecisionChoice.FP32:
             wanted = Precision.FP32
         case PrecisionChoice.AMP:
