@@ -17,6 +17,7 @@ from canitrain.cli.recipe import RecipeOptions, decide_recipe
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Hardware, StorageKind
 from canitrain.core.recipe import DeviceChoice
+from canitrain.core.report import Resource
 from canitrain.probe.host import Host
 from canitrain.probe.machine import probe_host
 from canitrain.render.hardware import hardware_text
@@ -100,6 +101,24 @@ def test_the_warnings_are_those_of_the_readme_and_each_has_a_fix(name):
     ).warnings
     for warning, part in zip(warnings, Expected(name).warnings, strict=True):
         assert len(warning.removeprefix(part)) > len(": x"), f"no fix in {warning!r}"
+
+
+@pytest.mark.parametrize(("old_card", "in_the_way"), [(0, False), (1, True)])
+def test_a_card_that_torch_has_no_code_for_is_in_the_way_only_where_it_would_train(old_card, *, in_the_way):
+    machine = RecordedMachine("two-unequal-cards")
+    # Kepler, dropped by CUDA 12; 192 cores a multiprocessor, so that the card is still the catalog's.
+    machine.devices[old_card]["nvmlDeviceGetCudaComputeCapability"] = [3, 5]
+    machine.devices[old_card]["nvmlDeviceGetNumGpuCores"] = (68, 82)[old_card] * 192
+    hardware, profile = complete(probe_host(Host(machine), machine.data_path)), load_model("fasterrcnn")
+    dataset = find_dataset(DatasetOptions(images=20_000))
+    report = check(hardware, profile, dataset, decide_recipe(RecipeOptions(), profile, hardware), load_calibration())
+
+    assert [bool(gpu.obstacles) for gpu in hardware.gpus.value] == [old_card == 0, old_card == 1]
+    assert hardware.software.obstacles == ()
+    # The RTX 3090 trains and the RTX 2080 Ti stays idle.
+    assert any(reason.resource is Resource.SOFTWARE for reason in report.verdict.reasons) is in_the_way
+    assert any("has no code for" in warning for warning in report.warnings) is in_the_way
+    assert any("has no code for" in warning for warning in hardware.warnings)
 
 
 @pytest.mark.parametrize("name", MACHINES)

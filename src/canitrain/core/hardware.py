@@ -101,6 +101,8 @@ class Gpu(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     processes: tuple[GpuProcess, ...] = ()
     notes: tuple[str, ...] = ()
     """Oddities worth a warning: ECC errors, thermal slowdown, PCIe link narrower than it can be."""
+    obstacles: tuple[str, ...] = ()
+    """What keeps the installed torch from using this card in particular (no code for it), with the fix."""
     spec: GpuSpec | None = None
     """The catalog's row or one derived from the facts above; filled in by the catalog, not by the probe."""
 
@@ -134,7 +136,7 @@ class Software(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     notes: tuple[str, ...] = ()
     """Container, WSL2, Slurm or Kubernetes, as detected."""
     obstacles: tuple[str, ...] = ()
-    """What keeps torch from using the cards that are there (its build, the driver, no code for them), with the fix."""
+    """What keeps torch from using any of the cards that are there (its build, the driver), with the fix."""
 
 
 class Bench(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

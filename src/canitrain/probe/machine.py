@@ -22,7 +22,7 @@ from canitrain.probe.jetson import read_jetson
 from canitrain.probe.limits import read_limits
 from canitrain.probe.memory import read_ram
 from canitrain.probe.nvidia import Nvidia, read_nvidia
-from canitrain.probe.readiness import obstacles
+from canitrain.probe.readiness import card_obstacles, obstacles
 from canitrain.probe.software import describe_software, read_packages
 from canitrain.probe.sources import ThisMachine
 from canitrain.probe.storage import read_storage
@@ -66,7 +66,10 @@ def probe_host(host: Host, data_path: str) -> Hardware:
     )
     shown = gpus.value if isinstance(gpus, Known) else ()
     software = structs.replace(hardware.software, obstacles=obstacles(hardware.software, shown))
-    hardware = structs.replace(hardware, software=software)
+    if isinstance(gpus, Known):
+        own = (structs.replace(gpu, obstacles=card_obstacles(software, shown, gpu)) for gpu in shown)
+        gpus = Known(value=tuple(own), source=gpus.source)
+    hardware = structs.replace(hardware, software=software, gpus=gpus)
     return structs.replace(hardware, warnings=(*hidden, *machine_warnings(hardware, limits)))
 
 

@@ -39,7 +39,7 @@ OLD_DRIVER = "update the NVIDIA driver first"
 
 
 def obstacles(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
-    """What keeps the installed torch from using ``gpus``: its build, the driver, cards that it has no code for."""
+    """What keeps the installed torch from using any of ``gpus``: its build, the driver."""
     if not gpus or software.torch == Unknown(reason=NOT_INSTALLED):
         return ()  # it may be installed elsewhere, where the training will run
     if isinstance(software.torch, Unknown):
@@ -47,9 +47,24 @@ def obstacles(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
     return tuple(_torch(software.torch.value, software, gpus))
 
 
+def card_obstacles(software: Software, gpus: tuple[Gpu, ...], gpu: Gpu) -> tuple[str, ...]:
+    """What keeps the installed torch from using ``gpu`` of ``gpus``, where it can use them at all: no code for it."""
+    if isinstance(software.torch, Unknown):
+        return ()
+    torch = software.torch.value
+    match _served(torch, gpus):
+        case Vendor.AMD:
+            found = _rocm_code(torch, software, gpu)
+        case Vendor.NVIDIA:
+            found = _code(torch, software, gpu)
+        case _:
+            found = None
+    return () if found is None else (found,)
+
+
 def readiness_warnings(software: Software, gpus: tuple[Gpu, ...]) -> tuple[str, ...]:
     """Sentences on torch, its obstacles and TensorFlow; none where all is well."""
-    warnings: list[str] = [*software.obstacles]
+    warnings = list(dict.fromkeys((*software.obstacles, *(each for gpu in gpus for each in gpu.obstacles))))
     if software.torch == Unknown(reason=NOT_INSTALLED):
         warnings.append(f"no torch to train with ({NOT_INSTALLED}): {_first_install(software.python)}")
     if any(isinstance(gpu.vendor, Known) and gpu.vendor.value == Vendor.APPLE.value for gpu in gpus):
@@ -90,23 +105,27 @@ def driver_pair(software: Software) -> tuple[int, int] | None:
 
 
 def _torch(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
-    """The first card's vendor decides which build is wanted; then driver and code for each NVIDIA card."""
-    vendor = next((Vendor(gpu.vendor.value) for gpu in gpus if isinstance(gpu.vendor, Known)), None)
-    built_for = next((maker for maker, begin in BUILDS_FOR.items() if (torch.build or "").startswith(begin)), None)
-    wrong = torch.build == "cpu" or (built_for is not None and built_for is not vendor)
+    """The first card's vendor decides which build is wanted; then the driver of NVIDIA's cards."""
+    vendor, cuda = _vendor(gpus), cuda_of(torch.build)
     if vendor is None or vendor is Vendor.APPLE:
         return []
     if torch.build is None:
         return [_untold(gpus[0], "torch/version.py does not state its build")]
-    if wrong:
+    if _served(torch, gpus) is None:
         kind = "the CPU-only build" if torch.build == "cpu" else f"the {torch.build} build"
         return [f"torch {torch.version} is {kind} and cannot use the {gpus[0].name}: {_mend(vendor, software, gpus)}"]
-    cuda = cuda_of(torch.build)
-    if vendor is Vendor.AMD:
-        return _rocm_code(torch, software, gpus)
-    if vendor is not Vendor.NVIDIA or cuda is None:
-        return []
-    return [*_driver(torch, cuda, software, gpus), *_code(torch, cuda, software, gpus)]
+    return _driver(torch, cuda, software, gpus) if vendor is Vendor.NVIDIA and cuda is not None else []
+
+
+def _vendor(gpus: tuple[Gpu, ...]) -> Vendor | None:
+    return next((Vendor(gpu.vendor.value) for gpu in gpus if isinstance(gpu.vendor, Known)), None)
+
+
+def _served(torch: Package, gpus: tuple[Gpu, ...]) -> Vendor | None:
+    """The vendor of ``gpus`` where the build of ``torch`` is not one for another, or for the CPU only."""
+    vendor = _vendor(gpus)
+    built_for = next((maker for maker, begin in BUILDS_FOR.items() if (torch.build or "").startswith(begin)), vendor)
+    return vendor if torch.build != "cpu" and built_for is vendor else None
 
 
 def _needed_build(software: Software, gpu: Gpu) -> str | None:
@@ -153,34 +172,29 @@ def _driver(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]
     return [sentence]
 
 
-def _code(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
-    """Cards for which the build has no code. ARM servers' wheels have a list of their own, which is not checked."""
-    build = build_of(torch.version, cuda)
-    warnings = []
-    for gpu in gpus:
-        capability = gpu.compute_capability
-        if build is None or (isinstance(capability, Known) and "." not in capability.value):
-            continue
-        if isinstance(capability, Unknown):
-            warnings.append(_untold(gpu, capability.reason))
-            continue
-        if capability.value in JETSON_CAPABILITIES or not runs_on(build, capability.value):
-            warnings.append(
-                f"torch {torch.version} for CUDA {cuda} has no code for the {gpu.name} "
-                f"(compute capability {capability.value}): {_mend(Vendor.NVIDIA, software, (gpu,))}"
-            )
-    return list(dict.fromkeys(warnings))
+def _code(torch: Package, software: Software, gpu: Gpu) -> str | None:
+    """A sentence where the build has no code for ``gpu``. ARM servers' wheels have a list of their own: not checked."""
+    cuda, capability = cuda_of(torch.build), gpu.compute_capability
+    build = None if cuda is None else build_of(torch.version, cuda)
+    if build is None or (isinstance(capability, Known) and "." not in capability.value):
+        return None
+    if isinstance(capability, Unknown):
+        return _untold(gpu, capability.reason)
+    if capability.value not in JETSON_CAPABILITIES and runs_on(build, capability.value):
+        return None
+    return (
+        f"torch {torch.version} for CUDA {cuda} has no code for the {gpu.name} "
+        f"(compute capability {capability.value}): {_mend(Vendor.NVIDIA, software, (gpu,))}"
+    )
 
 
-def _rocm_code(torch: Package, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
-    """AMD cards for which the build has no code."""
-    return [
-        f"torch {torch.version} for {torch.build} has no code for the {gpu.name} ({gpu.compute_capability.value}): "
-        + (_mend(Vendor.AMD, software, gpus) if rocm_runs_on(NEWEST_ROCM, gpu.compute_capability.value) else NO_BUILD)
-        for gpu in gpus
-        if isinstance(gpu.compute_capability, Known)
-        and not rocm_runs_on(torch.build or "", gpu.compute_capability.value)
-    ]
+def _rocm_code(torch: Package, software: Software, gpu: Gpu) -> str | None:
+    """A sentence where the build has no code for an AMD card."""
+    capability = gpu.compute_capability
+    if isinstance(capability, Unknown) or rocm_runs_on(torch.build or "", capability.value):
+        return None
+    mend = _mend(Vendor.AMD, software, (gpu,)) if rocm_runs_on(NEWEST_ROCM, capability.value) else NO_BUILD
+    return f"torch {torch.version} for {torch.build} has no code for the {gpu.name} ({capability.value}): {mend}"
 
 
 def _mend(vendor: Vendor, software: Software, gpus: tuple[Gpu, ...]) -> str:

@@ -112,10 +112,13 @@ def time_rule(question: Question, run: RunEstimate) -> Reason | None:
 def software_rule(question: Question, run: RunEstimate) -> Reason | None:
     """A torch that cannot use the GPU: one for the CPU only trains there without a word."""
     del run
-    torch, obstacles = question.hardware.software.torch, question.hardware.software.obstacles
-    if isinstance(question.target, GpuTarget) and obstacles:
+    if not isinstance(question.target, GpuTarget):
+        return None
+    torch, obstacles = question.hardware.software.torch, list(question.hardware.software.obstacles)
+    obstacles += [obstacle for gpu in question.target.gpus for obstacle in gpu.obstacles]
+    if obstacles:
         return Reason(resource=Resource.SOFTWARE, status=Status.TIGHT, message=obstacles[0])
-    if isinstance(question.target, GpuTarget) and isinstance(torch, Known) and torch.value.build in _CPU_BUILDS:
+    if isinstance(torch, Known) and torch.value.build in _CPU_BUILDS:
         message = f"torch {torch.value.version} is a CPU-only build and would not use the GPU: install a build for it"
         return Reason(resource=Resource.SOFTWARE, status=Status.TIGHT, message=message)
     return None

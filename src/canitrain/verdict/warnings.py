@@ -23,7 +23,7 @@ FAR_FROM_RECIPE = 0.2
 def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
     """The probe's warnings, the dataset's notes, oddities of GPUs, what is unusual in this run; none twice."""
     found = [
-        *question.hardware.warnings,
+        *_of_the_machine(question),
         *question.dataset.notes,
         *_gpu_notes(question),
         *_idle_gpus(question),
@@ -35,6 +35,15 @@ def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
         *_library(question),
     ]
     return tuple(dict.fromkeys(found))
+
+
+def _of_the_machine(question: Question) -> Iterator[str]:
+    """The probe's warnings, but for what keeps torch from a card that stays idle."""
+    idle = left_out(question.hardware, question.target) if isinstance(question.target, GpuTarget) else ()
+    irrelevant = {obstacle for gpu in idle for obstacle in gpu.obstacles}
+    if isinstance(question.target, GpuTarget):
+        irrelevant -= {obstacle for gpu in question.target.gpus for obstacle in gpu.obstacles}
+    yield from (warning for warning in question.hardware.warnings if warning not in irrelevant)
 
 
 def _gpu_notes(question: Question) -> Iterator[str]:
