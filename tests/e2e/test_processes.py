@@ -39,6 +39,10 @@ def test_checking_a_saved_machine_imports_nothing_heavy() -> None:
     assert "canitrain.probe" not in loaded
 
 
+WAITING = 1.5
+"""How far beyond the limit the wall clock may be, of a machine that does other things too."""
+
+
 def _seconds(*arguments: str) -> tuple[float, float]:
     """Wall and processor seconds; the latter hardly depend on what else the machine does."""
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -57,7 +61,8 @@ def test_check_starts_fast(machine: tuple[str, ...], limit_ratio: float) -> None
         yardstick_s = tuple(map(min, yardstick_s, _seconds("-c", "import typer, rich.console, rich.table")))
         check_s = tuple(map(min, check_s, _seconds(*CHECK, *machine)))
         ratios = [spent / allowed for spent, allowed in zip(check_s, yardstick_s, strict=True)]
-        if min(ratios) <= limit_ratio:
+        # Either clock may be the truer one on a busy machine; but what only waits costs the processor nothing.
+        if min(ratios) <= limit_ratio and ratios[0] <= WAITING * limit_ratio:
             return
 
     raise AssertionError(f"{ratios} times the yardstick, wall and processor")
