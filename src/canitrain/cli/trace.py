@@ -44,7 +44,10 @@ def trace_command(
         ),
     ] = None,
 ) -> int:
-    """Run training steps of a real model on the CPU, record them, and write a profile for `check --model`."""
+    """Run training steps of a real model on the CPU, record them, and write a profile for `check --model`.
+
+    FILE.py:FUNCTION is a model of your own: the function returns a torch.nn.Module (see docs/own-model.md).
+    """
     check_writable(output)
     from canitrain.trace.spec import at_size, trace_spec  # noqa: PLC0415  # imports torch
     from canitrain.trace.writer import profile_json  # noqa: PLC0415
