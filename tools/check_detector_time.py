@@ -1,11 +1,12 @@
 """Step times of detectors that others published, beside what canitrain predicts; none of them was in the fit.
 
-    python tools/check_detector_time.py CALIBRATION_FOLDER
+    python tools/check_detector_time.py CALIBRATION_FOLDER [--traces TRACES_FOLDER]
 
 Rows: Mask R-CNN in fp32 and in AMP by apex on cards from laptops to A100 (deeplearning-benchmark, which runs NVIDIA's
-fork of maskrcnn-benchmark), NVIDIA's own table of that fork, detectron2's zoo and torchvision's own table (8 V100).
-All load real images; the prediction has no loader. SSD300's row is printed and not used for the width: four images a
-step on each of eight GPUs are a loader's time.
+fork of maskrcnn-benchmark), NVIDIA's own table of that fork, detectron2's zoo and torchvision's own table (8 V100); with
+a profile of NVIDIA's SSD300 (``tools/ssd300_resnet50.py``) in TRACES_FOLDER also the benchmark's and NVIDIA's runs of it.
+The prediction has no loader, though all but SSD300's load with JPEG decoding on the CPU. torchvision's SSD300 is printed
+and not used for the width: nothing that is known of it makes its step that long.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ DLE_CARDS = {
 AUTOCAST = "NVIDIA 21.12"
 """Torch's own autocast, channels last. The releases before it, and the benchmark, cast with apex (O1): its frozen batch
 norm returns fp32 from a converted copy, every torch function passes through Python, and nothing loads ahead."""
-LOADER_BOUND = "ssd300_vgg16"
+UNEXPLAINED = "ssd300_vgg16"
+SSD = "ssd300_resnet50"
 MASK, KEYPOINT, FASTER = "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn"
 ZOO = {"COCO-Detection/faster_rcnn_R_50_FPN_1x": FASTER, "COCO-Detection/faster_rcnn_R_50_FPN_3x": FASTER,
        "COCO-Detection/retinanet_R_50_FPN_1x": "retinanet_resnet50_fpn",
@@ -80,7 +82,8 @@ class Case(Struct, frozen=True, kw_only=True, order=True):
         """What is scored together."""
         card = find_card(self.card)
         laptop = card.laptop or "Max-Q" in card.name
-        return f"{self.source}, {'laptops' if laptop else 'one GPU' if self.gpus == 1 else 'GPUs'}, {self.precision}"
+        cards = "laptops" if laptop else "one GPU" if self.gpus == 1 else "GPUs"
+        return f"{self.source}, {'SSD300 ' if self.model == SSD else ''}{cards}, {self.precision}"
 
 
 def published_cases(path: Path) -> dict[Case, float]:
@@ -99,11 +102,12 @@ def _cases(row: dict[str, str]) -> Iterator[Case]:
     if not (row["s_per_iter"] or row["images_per_s"]) or not row["batch_per_gpu"]:
         return
     masks = row["family"] == "mask_rcnn"
+    model = SSD if row["model"].startswith("SSD300") else MASK
     zoo = next((model for name, model in ZOO.items() if name in row["variant"] and "R50" in row["backbone"]), None)
-    if "lambdal" in row["source"] and masks and row["gpu_key"] in PUBLISHED_CARDS:
-        found = ("benchmark", MASK, PUBLISHED_CARDS[row["gpu_key"]])
-    elif "DeepLearningExamples" in row["source"] and masks and "FrozenBN" in row["notes"]:
-        found = (f"NVIDIA {row['framework_version'].removeprefix('NGC ')[:5]}", MASK, DLE_CARDS[row["gpu_key"]])
+    if "lambdal" in row["source"] and (masks or model == SSD) and row["gpu_key"] in PUBLISHED_CARDS:
+        found = ("benchmark", model, PUBLISHED_CARDS[row["gpu_key"]])
+    elif "DeepLearningExamples" in row["source"] and ((masks and "FrozenBN" in row["notes"]) or model == SSD):
+        found = (f"NVIDIA {row['framework_version'].removeprefix('NGC ')[:5]}", model, DLE_CARDS[row["gpu_key"]])
     elif "detectron2" in row["source"] and zoo:
         found = ("detectron2", zoo, TABLE_CARD)
     elif "pytorch/vision" in row["source"]:
@@ -139,9 +143,8 @@ def _scaled(work: dict[WorkKind, Work], share: float) -> dict[WorkKind, Work]:
     return {kind: Work(flops=times(w.flops), bytes=times(w.bytes), kernels=w.kernels) for kind, w in work.items()}
 
 
-def predicted_s(case: Case, dataset: Dataset, calibration: Calibration) -> float:
+def predicted_s(case: Case, profile: ModelProfile, dataset: Dataset, calibration: Calibration) -> float:
     """Seconds of one step without a loader."""
-    profile = load_model(case.model)
     recipe = Recipe(
         precision=Precision(case.precision),
         optimizer=Optimizer.SGD_MOMENTUM,
@@ -162,7 +165,7 @@ def predicted_s(case: Case, dataset: Dataset, calibration: Calibration) -> float
         # detectron2's head leaves out persons without keypoints.
         persons = PERSONS_WITH_KEYPOINTS if case.source == "detectron2" else PERSONS
         shape = msgspec.structs.replace(shape, boxes=persons)
-    if case.source == "benchmark":
+    if case.source == "benchmark" and case.model == MASK:
         samples = min(SAMPLE, PROPOSALS_A_BATCH / case.batch_size + shape.boxes)
         profile = as_sampled(profile, samples=samples, positives=shape.boxes)
     card = find_card(case.card)
@@ -179,7 +182,8 @@ def fitted_positives(cases: dict[Case, float], dataset: Dataset, calibration: Ca
         own = msgspec.structs.replace(calibration.time.positives_per_box, value=per_box)
         time = msgspec.structs.replace(calibration.time, positives_per_box=own)
         tried = msgspec.structs.replace(calibration, time=time)
-        extra_s = predicted_s(keypoint, dataset, tried) - predicted_s(faster, dataset, tried)
+        extra_s = predicted_s(keypoint, load_model(KEYPOINT), dataset, tried)
+        extra_s -= predicted_s(faster, load_model(FASTER), dataset, tried)
         return extra_s - (cases[keypoint] - cases[faster])
 
     return float(brentq(error, 1.0, 100.0))
@@ -203,15 +207,20 @@ def unfitted_width(measured_ratios: dict[str, list[float]]) -> tuple[float, floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("calibration", type=Path)
-    cases = published_cases(parser.parse_args().calibration / "published.csv")
+    parser.add_argument("--traces", type=Path, help="folder with ssd300_resnet50.json")
+    options = parser.parse_args()
+    cases = published_cases(options.calibration / "published.csv")
     calibration, dataset = load_calibration(), load_dataset("coco")
     errors: dict[str, list[float]] = {}
     measured_ratios: dict[str, list[float]] = {}
     for case, measured_s in cases.items():
-        step_s = predicted_s(case, dataset, calibration)
+        if case.model == SSD and options.traces is None:
+            continue
+        profile = load_model(str(options.traces / f"{SSD}.json") if case.model == SSD else case.model)
+        step_s = predicted_s(case, profile, dataset, calibration)
         error = step_s / measured_s - 1
         errors.setdefault(case.group, []).append(error)
-        if case.model != LOADER_BOUND:
+        if case.model != UNEXPLAINED:
             maker = case.source if case.source == AUTOCAST else case.source.split()[0]
             implementation = f"{maker} {case.model} {case.precision}"
             measured_ratios.setdefault(implementation, []).append(measured_s / step_s)
