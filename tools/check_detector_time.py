@@ -3,10 +3,10 @@
     python tools/check_detector_time.py CALIBRATION_FOLDER [--traces TRACES_FOLDER]
 
 Rows: Mask R-CNN in fp32 and in AMP by apex on cards from laptops to A100 (deeplearning-benchmark, which runs NVIDIA's
-fork of maskrcnn-benchmark), NVIDIA's own table of that fork, detectron2's zoo and torchvision's own table (8 V100); with
-a profile of NVIDIA's SSD300 (``tools/ssd300_resnet50.py``) in TRACES_FOLDER also the benchmark's and NVIDIA's runs of it.
-The prediction has no loader, though all but SSD300's load with JPEG decoding on the CPU. torchvision's SSD300 is printed
-and not used for the width: nothing that is known of it makes its step that long.
+fork of maskrcnn-benchmark), NVIDIA's own table of that fork, detectron2's zoo and torchvision's own table (8 V100).
+With a profile of NVIDIA's SSD300 (``tools/ssd300_resnet50.py``) in TRACES_FOLDER also its runs. The prediction has
+no loader, though all but SSD300's decode JPEG on the CPU. torchvision's SSD300 is printed and not used for the width:
+nothing that is known of it makes its step that long.
 """
 
 from __future__ import annotations
