@@ -79,6 +79,7 @@ def test_a_typed_name_finds_the_card_that_is_meant(text: str) -> None:
         ("rtx 6000", "RTX 6000 Ada Generation"),
         ("orin", "Jetson Orin NX"),
         ("jetson", "Jetson Nano"),
+        ("m4 max 36gb", "Apple M4 Max, and its memory with --ram 36GiB"),
         ("jetson", "canitrain gpus jetson"),
         ("mi300", "Instinct MI300X"),
         ("banana", "canitrain gpus"),
@@ -115,6 +116,13 @@ def test_a_laptop_is_only_found_by_saying_so() -> None:
         ("7900xtx", ["Radeon RX 7900 XTX"]),
         ("2x7900xtx", ["Radeon RX 7900 XTX"] * 2),
         ("1080", ["GeForce GTX 1080"]),
+        ("gtx 970", ["GeForce GTX 970"]),
+        ("gtx970 x2", ["GeForce GTX 970"] * 2),
+        ("980 ti", ["GeForce GTX 980 Ti"]),
+        ("980 x2", ["GeForce GTX 980"] * 2),
+        ("T4X2", ["Tesla T4"] * 2),
+        ("L40Sx4", ["L40S"] * 4),
+        ("3060 x 2", ["GeForce RTX 3060"] * 2),
     ],
 )
 def test_counts_and_lists_are_read(text: str, names: list[str]) -> None:
@@ -122,6 +130,12 @@ def test_counts_and_lists_are_read(text: str, names: list[str]) -> None:
 
     assert [gpu.name for gpu in gpus] == names
     assert [gpu.index for gpu in gpus] == list(range(len(names)))
+
+
+@pytest.mark.parametrize("text", ["rx580", "rx 580", "2x rx 580", "gtx 9701"])
+def test_the_number_of_a_card_is_no_count(text: str) -> None:
+    with pytest.raises(InputError, match="no GPU is called"):
+        describe_gpus(text)
 
 
 @pytest.mark.parametrize("text", ["0x T4", "-1x T4", "65x T4", "T4 x0", "", " ", "T4,,L4", "T4,", "2x", "2x banana"])

@@ -31,8 +31,12 @@ _SPLIT_PREFIX = re.compile(r"^(rtx|gtx|rx|gt|arc)(?=[\da])|^(?:titan)(?=x|v|rtx)
 _SPLIT_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m)(super|s)?$")
 _WATTS = re.compile(r"^\d+w$")
 _MEMORY = re.compile(r"(?<![\w.])(\d+)\s*(?:gib|gb|g)(?!\w)")
-_COUNT_BEFORE = re.compile(r"^(-?\d{1,3})\s*(?:[x\u00d7*]\s*|\s+(?=\D))(?=\S)(.+)$")
-_COUNT_AFTER = re.compile(r"^(.+?)\s*[x\u00d7*]\s*(-?\d{1,3})$")
+_COUNT_BEFORE = re.compile(
+    r"^(?:(?P<count>-?\d{1,3})\s*[x\u00d7*]\s*|(?P<few>\d{1,2})\s+(?=\D))(?P<name>(?=\S{3}|.*[a-z]).+)$", re.IGNORECASE
+)
+"""``2x T4``, ``2 T4``; but ``980 ti`` and ``980 x2`` begin with a name."""
+_COUNT_AFTER = re.compile(r"^(?P<name>.+?)\s*(?<![rt])[x\u00d7*]\s*(?P<count>-?\d{1,3})$", re.IGNORECASE)
+"""``T4 x2``; but ``rx 580`` and ``gtx 970`` are names."""
 _MOST = 64
 _MEMORY_TOLERANCE_RATIO = 0.08
 """How far a typed size may be from a card's: 128 GB are 119 GiB, and 11 GB is not 12."""
@@ -85,8 +89,9 @@ def parse_counts(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def _counted(entry: str, whole: str) -> tuple[int, str]:
-    before, after = _COUNT_BEFORE.match(entry), _COUNT_AFTER.match(entry)
-    count, name = (int(before[1]), before[2]) if before else (int(after[2]), after[1]) if after else (1, entry)
+    found = _COUNT_BEFORE.match(entry) or _COUNT_AFTER.match(entry)
+    numbers = found.groupdict() if found else {}
+    count, name = int(numbers.get("count") or numbers.get("few") or 1), numbers.get("name", entry)
     if not entry:
         raise InputError(f"{whole!r} has an entry without a name", hint='write GPUs like "2x RTX 3060, T4"')
     if not 1 <= count <= _MOST:

@@ -170,6 +170,10 @@ def _suggestion(text: str) -> str:
     import difflib  # noqa: PLC0415 -- only for an error
 
     wanted = parse_name(text)
+    if wanted.memory_gib is not None:
+        shared = [card for _, card in _ranked(" ".join(wanted.words)) if card.unified_memory]
+        if shared:
+            return f"name the chip alone, {shared[0].name}, and its memory with --ram {wanted.memory_gib}GiB"
     spelled = " ".join(sorted(wanted.words))
     nearness: dict[str, tuple[int, float]] = {}
     for card, named in _labelled():
