@@ -18,17 +18,27 @@ import msgspec
 import numpy as np
 from calibration_toml import read_time_toml, write_time_toml
 from scipy.optimize import least_squares
-from time_table import CELLS, LONE_PRIORS, RATES, STARTS, Table, start_of
-from timed_runs import TimedRun, published_runs, timm_runs
+from time_table import CELLS, LONE_PRIORS, STARTS, Table, prior, start_of
+from timed_runs import TimedAddition, TimedRun, published_runs, timed_additions, timm_runs
 
 from canitrain.catalog import find_card
 from canitrain.core.evidence import Coefficient, EvidenceLevel
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.profile import ModelProfile, WorkKind
-from canitrain.core.time_calibration import Curve, GenerationFactor, Layout, LevelWidth, Rate, TimeCalibration
+from canitrain.core.time_calibration import (
+    ConvolutionShapes,
+    Curve,
+    Layout,
+    LevelWidth,
+    Rate,
+    TimeCalibration,
+)
+from canitrain.estimate.device_rates import CONVOLUTIONS
 
 ERROR_SCALE = 0.1
 """Errors beyond this weigh linearly, not squared."""
+ADDITIONS = 15
+"""Elementwise kernels timed alone that are used of each card."""
 ROWS_A_CARD = 120
 """A card with more rows weighs as much as one with this many."""
 MODELS = {True: 10_000, False: 100}
@@ -80,7 +90,7 @@ def usable_runs(folder: Path, profiles: dict[str, ModelProfile]) -> list[TimedRu
 
 def fit(table: Table, rows: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
     """Logarithms of all coefficients: what explains the chosen rows best, their priors where rows say little."""
-    mean, spread = table.parameters.prior()
+    mean, spread = prior()
     counts = Counter(run.card for run, chosen in zip(table.runs, rows, strict=True) if chosen)
     weights = np.array([min(1.0, ROWS_A_CARD / max(1, counts[run.card])) ** 0.5 for run in table.runs])[rows]
     weights *= np.where(table.training[rows], 1.0, INFERENCE_WEIGHT)
@@ -133,26 +143,29 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="time.toml to rewrite")
     options = parser.parse_args()
     profiles = load_profiles(options.traces)
-    runs = usable_runs(options.calibration, profiles)
+    runs = [*usable_runs(options.calibration, profiles), *timed_additions(options.calibration, ADDITIONS)]
     table = Table(runs, profiles, {run.card: find_card(run.card) for run in runs})
     print(f"{len(profiles)} profiles, {len(runs)} runs: {dict(Counter(run.source for run in runs))}")
     logs = fit(table, np.ones(len(runs), dtype=bool))
     models = {name: index % FOLDS for index, name in enumerate(np.random.default_rng(1).permutation(sorted(profiles)))}
-    by_model = held_out(table, logs, lambda run, _: models[run.model])
+    by_model = held_out(table, logs, lambda run, _: models.get(run.model, 0))
     by_card = held_out(table, logs, lambda _, card: card.name)
     by_generation = held_out(table, logs, lambda _, card: card.generation.value)
     peak = table.at_peak_s()
     fullness = Counter(run.card for run in runs)
     many = np.array([fullness[run.card] >= MANY_ROWS for run in runs])
     plain = np.array([run.training and not run.channels_last for run in runs])
+    alone = np.array([isinstance(run, TimedAddition) for run in runs])
+    forward = ~table.training & ~alone
     widths = {}
     for title, predicted, rows, level in (
         ("training, NCHW, unseen model on a card of the fit", by_model, plain & many, EvidenceLevel.CALIBRATED),
         ("training, NHWC, unseen model on a card of the fit", by_model, table.training & ~plain & many, None),
-        ("inference, unseen model on a card of the fit", by_model, ~table.training & many, None),
+        ("inference, unseen model on a card of the fit", by_model, forward & many, None),
         ("training, unseen card", by_card, plain, EvidenceLevel.GENERATION),
         ("training, unseen card, published only", by_card, plain & ~many, None),
-        ("inference, unseen card", by_card, ~table.training, None),
+        ("inference, unseen card", by_card, forward, None),
+        ("elementwise kernels, unseen card", by_card, alone, None),
         ("training, unseen architecture", by_generation, plain, EvidenceLevel.DATASHEET),
     ):
         ratio = (table.step_s / predicted)[rows]
@@ -164,7 +177,7 @@ def main() -> None:
     widths = widening(widths)
     _print_cards(table, by_card)
     _print_worst(table, by_model, plain)
-    _print_coefficients(table, logs)
+    _print_coefficients(logs)
     if options.write:
         write_time_toml(options.write, fitted(read_time_toml(options.write), table, logs, widths))
 
@@ -174,6 +187,7 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
     values = np.exp(logs)
     lone = dict(zip(LONE_PRIORS, map(float, values[-len(LONE_PRIORS) :]), strict=True))
     residual = widths[EvidenceLevel.CALIBRATED][2]
+    copies = {(WorkKind.CONV, False): lone["copy_ratio"], (WorkKind.DEPTHWISE_CONV, True): lone["grouped_copy_ratio"]}
     curves = [
         Curve(
             rate=rate,
@@ -182,46 +196,32 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
             grouped=grouped,
             compute_ratio=float(values[index]),
             bandwidth_ratio=float(values[len(CELLS) + index]),
-            copy_ratio=lone["copy_ratio"] if kind is WorkKind.CONV and layout is Layout.NCHW else 0.0,
+            backward_ratio=float(values[2 * len(CELLS) + index]) if kind in CONVOLUTIONS else 1.0,
+            copy_ratio=copies.get((kind, grouped), 0.0) if layout is Layout.NCHW else 0.0,
             kernel_s=lone[STARTS[start_of(rate, kind)]],
             source=FITTED,
         )
         for index, (rate, layout, kind, grouped) in enumerate(CELLS)
     ]
-    factors = []
-    for index, generation in enumerate(table.parameters.generations):
-        for place, rate in enumerate(RATES):
-            start = 2 * (len(CELLS) + index * len(RATES) + place)
-            used = any(
-                card.generation is generation and CELLS[cell][0] is rate
-                for card, cell in zip((table.cards[run] for run in table.run), table.cell, strict=True)
-            )
-            if used:
-                compute, bandwidth = map(float, values[start : start + 2])
-                factors.append(
-                    GenerationFactor(
-                        generation=generation,
-                        rate=rate,
-                        compute_factor=compute,
-                        bandwidth_factor=bandwidth,
-                        source=FITTED,
-                    )
-                )
     training = [card for run, card in zip(table.runs, table.cards, strict=True) if run.training]
     measured = next(row for row in old.width if row.level is EvidenceLevel.MEASURED_HERE)
 
     def coefficient(before: Coefficient, name: str) -> Coefficient:
         return Coefficient(value=lone[name], unit=before.unit, source=FITTED, residual=residual)
 
+    shapes = {name: coefficient(getattr(old.convolution, name), name) for name in old.convolution.__struct_fields__}
+
     return msgspec.structs.replace(
         old,
         fitted_cards=tuple(sorted({card.name for card in training})),
-        fitted_generations=table.parameters.generations,
+        fitted_generations=tuple(sorted({card.generation for card in table.cards}, key=lambda g: g.value)),
         fitted_libraries=("timm",),
         fit=f"{len(table.runs)} timed runs on {len({c.name for c in table.cards})} cards; held-out models: {residual}",
         curve=(*curves, *(curve for curve in old.curve if curve.rate is Rate.CPU)),
-        generation=tuple(factors),
         multiprocessor_bytes_per_cycle=coefficient(old.multiprocessor_bytes_per_cycle, "bytes_per_cycle"),
+        overlap_power=coefficient(old.overlap_power, "overlap_power"),
+        cache_ratio=coefficient(old.cache_ratio, "cache_ratio"),
+        convolution=ConvolutionShapes(**shapes),
         operand_bytes_per_cycle=coefficient(old.operand_bytes_per_cycle, "operand_bytes_per_cycle"),
         launch=msgspec.structs.replace(
             old.launch,
@@ -278,22 +278,17 @@ def _print_worst(table: Table, predicted: np.ndarray, rows: np.ndarray) -> None:
     print("worst:", ", ".join(f"{table.runs[i].model} {table.runs[i].source} {np.expm1(error[i]):+.0%}" for i in worst))
 
 
-def _print_coefficients(table: Table, logs: np.ndarray) -> None:
+def _print_coefficients(logs: np.ndarray) -> None:
     values = np.exp(logs)
     for index, (rate, layout, kind, grouped) in enumerate(CELLS):
         print(
             f"  {rate.value} {layout and layout.value} {kind.value:15s} {grouped}"
-            f" {values[index]:.2f} {values[len(CELLS) + index]:.2f}"
+            f" {values[index]:.2f} {values[len(CELLS) + index]:.2f} {values[2 * len(CELLS) + index]:.2f}"
         )
-    start = 2 * len(CELLS)
-    for index, generation in enumerate(table.parameters.generations):
-        own = values[start + index * len(RATES) * 2 :][: len(RATES) * 2]
-        print(
-            "  ",
-            generation.value,
-            {rate.value: own[2 * i : 2 * i + 2].round(2).tolist() for i, rate in enumerate(RATES)},
-        )
-    print("  ", dict(zip(LONE_PRIORS, values[-len(LONE_PRIORS) :], strict=True)))
+    print(
+        "  ",
+        {name: float(f"{value:.3g}") for name, value in zip(LONE_PRIORS, values[-len(LONE_PRIORS) :], strict=True)},
+    )
 
 
 if __name__ == "__main__":

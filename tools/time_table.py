@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from timed_runs import TimedRun
+from timed_runs import TimedAddition, TimedRun
 
-from canitrain.core.gpu import Generation, GpuSpec
+from canitrain.core.gpu import GpuSpec
 from canitrain.core.polynomial import BatchShape
-from canitrain.core.profile import ModelProfile, WorkKind
+from canitrain.core.profile import ModelProfile, Phase, Trace, WorkKind
 from canitrain.core.time_calibration import Layout, Rate
+from canitrain.estimate.convolution_time import ConvolutionPass, passes
 from canitrain.estimate.device_rates import CONVOLUTIONS, effective_precision, operand_bytes, peak_flops_per_s, rate_of
-from canitrain.estimate.roofline import grouped_ratio
 
 KINDS = tuple(WorkKind)
 CELLS = tuple(
@@ -24,8 +24,8 @@ CELLS = tuple(
     for grouped in ((False, True) if kind is WorkKind.DEPTHWISE_CONV else (False,))
 )
 """One curve each."""
-RATES = (Rate.FP32, Rate.TF32, Rate.FP16)
-COMPUTE_PRIOR, COMPUTE_SPREAD = 0.55, 0.5
+COMPUTE_PRIOR = {WorkKind.CONV: (0.9, 0.5), WorkKind.DEPTHWISE_CONV: (0.3, 0.7), WorkKind.GEMM: (0.8, 0.4)}
+"""Share of the arithmetic peak, and the spread of its log; other kinds have next to no arithmetic."""
 BANDWIDTH_PRIOR = {
     WorkKind.CONV: (0.8, 0.25),
     WorkKind.DEPTHWISE_CONV: (0.4, 0.7),
@@ -38,63 +38,68 @@ BANDWIDTH_PRIOR = {
 
 Batch norm reads its input twice. Where the rows say nothing, this is what stays.
 """
+NO_ARITHMETIC, AS_FORWARD = (0.55, 0.1), (1.0, 0.01)
+BACKWARD_PRIOR = {WorkKind.DEPTHWISE_CONV: (1.0, 0.5)}
 LONE_PRIORS = {
     "kernel_s": (2.5e-6, 0.3),
     "convolution_kernel_s": (10e-6, 0.7),
     "half_convolution_kernel_s": (10e-6, 0.7),
-    "evaluation_norm": (0.5, 0.3),
+    "evaluation_norm": (1.0, 0.3),
     "launch_kernel_s": (40e-6, 0.3),
     "copy_ratio": (1.0, 0.7),
     "bytes_per_cycle": (40.0, 0.7),
     "operand_bytes_per_cycle": (4000.0, 0.7),
+    "matrix_outputs": (50.0, 0.7),
+    "matrix_terms": (100.0, 0.7),
+    "vector_outputs": (16.0, 0.7),
+    "vector_terms": (16.0, 0.7),
+    "winograd_ratio": (1.5, 0.3),
+    "overlap_power": (3.0, 0.3),
+    "cache_ratio": (0.5, 0.7),
+    "grouped_copy_ratio": (1.0, 0.7),
+    "unaligned_ratio": (0.8, 0.3),
+    "group_outputs": (16.0, 0.7),
 }
-GENERATION_SPREAD = 0.15
+LONE = {name: place for place, name in enumerate(LONE_PRIORS)}
 LAUNCH_STEP_S = 1e-3
 PASSES = {"timm train": 14.0}
 """SGD with Nesterov momentum and weight decay; 12 without Nesterov, see ``[[optimizer]]``."""
+SIZE_STEP = 0.5
+"""Groups of one kind whose bytes a kernel lie in one step (a power of two) are merged, which makes the fit quick."""
 
 
-Entry = tuple[float, ...]
-"""Run, cell, generation, evaluation, compute seconds, traffic seconds, kernels, operand bytes a cycle."""
+FIRST_BACKWARD, FIRST_LONE = 2 * len(CELLS), 3 * len(CELLS)
+"""Places in the vector of logarithms: arithmetic, bandwidth and backward share of each cell, then the lone ones."""
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """The places of all coefficients in one vector of logarithms, with their priors."""
-
-    generations: tuple[Generation, ...]
-
-    @property
-    def names(self) -> list[str]:
-        """One name a place."""
-        cells = [f"{what}{i}" for what in "CB" for i in range(len(CELLS))]
-        return cells + [f"G{i}" for i in range(len(self.generations) * len(RATES) * 2)] + list(LONE_PRIORS)
-
-    def prior(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and spread of each logarithm."""
-        rows = [(COMPUTE_PRIOR, COMPUTE_SPREAD) for _ in CELLS]
-        rows += [BANDWIDTH_PRIOR[cell[2]] for cell in CELLS]
-        rows += [(1.0, GENERATION_SPREAD)] * (len(self.generations) * len(RATES) * 2)
-        rows += list(LONE_PRIORS.values())
-        values = np.array(rows)
-        return np.log(values[:, 0]), values[:, 1]
+def prior() -> tuple[np.ndarray, np.ndarray]:
+    """Mean and spread of the logarithm of each coefficient."""
+    rows = [COMPUTE_PRIOR.get(cell[2], NO_ARITHMETIC) for cell in CELLS]
+    rows += [BANDWIDTH_PRIOR[cell[2]] for cell in CELLS]
+    rows += [BACKWARD_PRIOR.get(cell[2], AS_FORWARD) for cell in CELLS]
+    values = np.array([*rows, *LONE_PRIORS.values()])
+    return np.log(values[:, 0]), values[:, 1]
 
 
 STARTS = ("kernel_s", "convolution_kernel_s", "half_convolution_kernel_s")
-INTENSITY_STEP = 1.0
-"""Groups whose FLOPs a byte lie in one step (a power of two) are merged, which makes the fit quick."""
 
 
-def _merged(entries: Iterable[Entry]) -> list[Entry]:
-    """One entry a coefficient and step of arithmetic intensity: seconds and kernels add up."""
-    sums: dict[tuple[float, ...], list[float]] = {}
-    for entry in entries:
-        compute_s, traffic_s = entry[4:6]
-        step = math.log2(compute_s / traffic_s) // INTENSITY_STEP if compute_s and traffic_s else -math.inf
-        total = sums.setdefault((*entry[:4], entry[7], step), [0.0, 0.0, 0.0])
-        for place in range(3):
-            total[place] += entry[4 + place]
-    return [(*key[:4], *total, key[4]) for key, total in sums.items()]
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Kernels that share coefficients: seconds are those at the card's peaks."""
+
+    rate: Rate
+    kind: WorkKind
+    backward: bool
+    grouped: bool = False
+    flops: float = 0.0
+    size_bytes: float = 0.0
+    kernels: float = 0.0
+    starts: float = 0.0
+    outputs: float = math.inf
+    terms: float = math.inf
+    winograd: bool = False
+    unaligned: bool = False
 
 
 def start_of(rate: Rate, kind: WorkKind) -> int:
@@ -102,63 +107,128 @@ def start_of(rate: Rate, kind: WorkKind) -> int:
     return 0 if kind not in CONVOLUTIONS else 2 if rate is Rate.FP16 else 1
 
 
+def entries_of(trace: Trace, shape: BatchShape, rates: Mapping[WorkKind, Rate], *, training: bool) -> Iterator[Entry]:
+    """All kernels of a step, or of a forward pass."""
+    rest = {(phase, kind): 0.0 for phase in Phase for kind in CONVOLUTIONS}
+    for (phase, kind, _), (flops, size_bytes, kernels) in _sums(trace, shape, training=training).items():
+        backward = phase is Phase.BACKWARD
+        if kind in CONVOLUTIONS:
+            rest[phase, kind] += size_bytes
+            yield Entry(rates[kind], kind, backward, starts=kernels)
+        else:
+            work = {"flops": flops, "size_bytes": size_bytes, "kernels": kernels, "starts": kernels}
+            yield Entry(rates[kind], kind, backward, **work)
+    for one in passes(trace, shape):
+        if one.phase is Phase.FORWARD or training:
+            rest[one.phase, one.kind] -= one.count * one.size_bytes
+            yield convolution_entry(one, rates[one.kind])
+    for (phase, _), size_bytes in rest.items():
+        if size_bytes > 0:
+            kind = WorkKind.ELEMENTWISE
+            yield Entry(rates[kind], kind, phase is Phase.BACKWARD, size_bytes=size_bytes, kernels=1.0)
+
+
+def _sums(trace: Trace, shape: BatchShape, *, training: bool) -> dict[tuple[Phase, WorkKind, int], list[float]]:
+    """FLOPs, bytes and kernels of all stages by phase, kind and size of a kernel; convolutions in one sum."""
+    sums: dict[tuple[Phase, WorkKind, int], list[float]] = {}
+    for stage in trace.stages:
+        works = [(Phase.FORWARD, stage.forward), (Phase.BACKWARD, stage.backward)][: 2 if training else 1]
+        for phase, kind, work in ((phase, kind, work) for phase, kinds in works for kind, work in kinds.items()):
+            size_bytes, kernels = work.bytes.at(shape), work.kernels.at(shape)
+            size = math.floor(math.log2(max(1.0, size_bytes / max(1.0, kernels))) / SIZE_STEP)
+            total = sums.setdefault((phase, kind, 0 if kind in CONVOLUTIONS else size), [0.0, 0.0, 0.0])
+            for place, value in enumerate((work.flops.at(shape), size_bytes, kernels)):
+                total[place] += value
+    return sums
+
+
+def convolution_entry(one: ConvolutionPass, rate: Rate) -> Entry:
+    """Its kernels as an entry; they start with the other convolutions of their phase."""
+    return Entry(
+        rate,
+        one.kind,
+        one.phase is Phase.BACKWARD,
+        grouped=one.grouped,
+        flops=one.count * one.flops,
+        size_bytes=one.count * one.size_bytes,
+        kernels=one.count,
+        outputs=one.outputs,
+        terms=one.terms,
+        winograd=one.winograd and rate is Rate.FP32,
+        unaligned=one.unaligned and rate is Rate.FP16,
+    )
+
+
 class Table:
     """Every group of kernels of every run: seconds at the card's peaks, and which coefficients scale them."""
 
     def __init__(
-        self, runs: Sequence[TimedRun], profiles: Mapping[str, ModelProfile], cards: Mapping[str, GpuSpec]
+        self,
+        runs: Sequence[TimedRun | TimedAddition],
+        profiles: Mapping[str, ModelProfile],
+        cards: Mapping[str, GpuSpec],
     ) -> None:
         """Evaluate the profiles at the runs' batches; ``cards`` are keyed as the runs name them."""
         self.runs = list(runs)
         self.cards = [cards[run.card] for run in runs]
-        self.parameters = Parameters(tuple(sorted({card.generation for card in self.cards}, key=lambda g: g.value)))
-        entries: list[tuple[float, ...]] = []
+        columns: list[tuple[float, ...]] = []
         update_s, kernels = [], []
         for index, (run, card) in enumerate(zip(runs, self.cards, strict=True)):
-            own = _merged(self._entries(index, run, profiles[run.model], card))
-            entries += own
-            kernels.append(sum(entry[6] for entry in own))
-            passes = PASSES.get(run.source, 12.0) if run.training else 0.0
-            update_s.append(profiles[run.model].trainable_parameter_bytes * passes / card.memory_bytes_per_s / 0.8)
-        columns = np.array(entries).T
-        self.run, self.cell, self.place = (columns[i].astype(int) for i in range(3))
-        self.evaluation = columns[3].astype(bool)
-        self.compute_s, self.traffic_s, self.kernels = columns[4], columns[5], columns[6]
+            own = [self._column(index, run, entry, card) for entry in self._entries(run, profiles, card)]
+            columns += own
+            kernels.append(sum(column[8] for column in own))
+            passes_of_update = PASSES.get(run.source, 12.0) if run.training else 0.0
+            parameter_bytes = profiles[run.model].trainable_parameter_bytes if run.training else 0.0
+            update_s.append(parameter_bytes * passes_of_update / card.memory_bytes_per_s / 0.8)
+        table = np.array(columns).T
+        self.run, self.cell = (table[i].astype(int) for i in range(2))
+        self.evaluation, self.backward, self.winograd, self.unaligned = (table[i].astype(bool) for i in (2, 3, 4, 12))
+        self.compute_s, self.traffic_s, self.kernel_bytes, self.starts = (table[i] for i in range(5, 9))
+        self.wanted_operand_bytes_per_cycle, self.per_output, self.per_term = (table[i] for i in range(9, 12))
         self.step_s = np.array([run.step_s for run in runs])
         self.update_s, self.host_kernels = np.array(update_s), np.array(kernels)
         self.training = np.array([run.training for run in runs])
         cycle = [card.memory_bytes_per_s / (card.multiprocessors * card.boost_hz) for card in self.cards]
         self.wanted_bytes_per_cycle = np.array(cycle)
-        self.wanted_operand_bytes_per_cycle = columns[7]
+        self.cache_bytes = np.array([card.l2_bytes or 0.0 for card in self.cards])
         self.start = np.array([start_of(*CELLS[c][::2]) for c in self.cell])
-        self.copies = np.array([CELLS[c][2] is WorkKind.CONV and CELLS[c][1] is Layout.NCHW for c in self.cell])
+        nchw = np.array([CELLS[c][1] is Layout.NCHW for c in self.cell])
+        self.copies = nchw & np.array([CELLS[c][2] is WorkKind.CONV for c in self.cell])
+        self.grouped_copies = nchw & np.array([CELLS[c][3] for c in self.cell])
+        vector = np.array([CELLS[c][0] is Rate.FP32 for c in self.cell])
+        grouped = np.array([CELLS[c][3] for c in self.cell])
+        self.output_place = np.where(
+            grouped, LONE["group_outputs"], np.where(vector, LONE["vector_outputs"], LONE["matrix_outputs"])
+        )
+        self.term_place = np.where(vector, LONE["vector_terms"], LONE["matrix_terms"])
 
-    def _entries(self, index: int, run: TimedRun, profile: ModelProfile, card: GpuSpec):  # noqa: ANN202
+    def _entries(self, run: TimedRun | TimedAddition, profiles: Mapping[str, ModelProfile], card: GpuSpec):  # noqa: ANN202
+        if isinstance(run, TimedAddition):
+            return [Entry(Rate.FP32, WorkKind.ELEMENTWISE, backward=False, size_bytes=run.size_bytes, kernels=1.0)]
         precision = effective_precision(run.precision, card)
         shape = BatchShape(batch_size=run.batch_size, pixels=run.image_size**2, boxes=0)
-        generation = self.parameters.generations.index(card.generation)
-        trace = profile.traces[precision]
-        share = grouped_ratio(trace, shape)
-        for stage in trace.stages:
-            for phase in (stage.forward, stage.backward) if run.training else (stage.forward,):
-                for kind, work in phase.items():
-                    rate = rate_of(kind, precision, card)
-                    layout = (Layout.NHWC if run.channels_last else Layout.NCHW) if rate is Rate.FP16 else None
-                    shares = {True: share, False: 1 - share} if kind is WorkKind.DEPTHWISE_CONV else {False: 1.0}
-                    for grouped, part in shares.items():
-                        if part:
-                            yield (
-                                index,
-                                CELLS.index((rate, layout, kind, grouped)),
-                                2 * (generation * len(RATES) + RATES.index(rate)),
-                                kind is WorkKind.NORM and not run.training,
-                                part * work.flops.at(shape) / peak_flops_per_s(card, kind, rate),
-                                part * work.bytes.at(shape) / card.memory_bytes_per_s,
-                                part * work.kernels.at(shape),
-                                operand_bytes(rate, kind)
-                                * peak_flops_per_s(card, kind, rate)
-                                / (card.multiprocessors * card.boost_hz),
-                            )
+        rates = {kind: rate_of(kind, precision, card) for kind in WorkKind}
+        return entries_of(profiles[run.model].traces[precision], shape, rates, training=run.training)
+
+    def _column(self, index: int, run: TimedRun | TimedAddition, entry: Entry, card: GpuSpec) -> tuple[float, ...]:
+        layout = (Layout.NHWC if run.channels_last else Layout.NCHW) if entry.rate is Rate.FP16 else None
+        peak = peak_flops_per_s(card, entry.kind, entry.rate)
+        cycles_per_s = card.multiprocessors * card.boost_hz
+        return (
+            index,
+            CELLS.index((entry.rate, layout, entry.kind, entry.grouped)),
+            entry.kind is WorkKind.NORM and not run.training,
+            entry.backward and entry.kind in CONVOLUTIONS,
+            entry.winograd,
+            entry.flops / peak,
+            entry.size_bytes / card.memory_bytes_per_s,
+            entry.size_bytes / max(entry.kernels, 1e-9),
+            entry.starts,
+            operand_bytes(entry.rate, entry.kind) * peak / cycles_per_s,
+            1 / entry.outputs,
+            1 / entry.terms,
+            entry.unaligned,
+        )
 
     def at_peak_s(self) -> np.ndarray:
         """The plain roofline: every group at the datasheet's peaks."""
@@ -167,36 +237,63 @@ class Table:
     def predict(self, logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Seconds of each run, and their derivatives by each logarithm, runs x coefficients."""
         n, cells = len(self.runs), len(CELLS)
-        first_generation = 2 * cells
-        lone = first_generation + len(self.parameters.generations) * len(RATES) * 2
-        kernel_s, conv_kernel_s, half_kernel_s, norm, launch_s, copy, cycle, operand_cycle = np.exp(logs[lone:])
-        compute = self.compute_s * np.exp(-logs[self.cell] - logs[first_generation + self.place])
-        starved = 1 + self.wanted_operand_bytes_per_cycle / operand_cycle
-        compute = compute * starved
-        slowed = (1 + self.wanted_bytes_per_cycle / cycle)[self.run]
+        lone = np.exp(logs[FIRST_LONE:])
+        value = {name: lone[place] for name, place in LONE.items()}
+        narrow = 1 + lone[self.output_place] * self.per_output
+        short = 1 + lone[self.term_place] * self.per_term
+        starved = 1 + self.wanted_operand_bytes_per_cycle / value["operand_bytes_per_cycle"]
+        compute = self.compute_s * np.exp(-logs[self.cell]) * narrow * short * starved
+        compute *= np.where(self.backward, np.exp(-logs[FIRST_BACKWARD + self.cell]), 1.0)
+        compute /= np.where(self.winograd, value["winograd_ratio"], 1.0)
+        compute /= np.where(self.unaligned, value["unaligned_ratio"], 1.0)
+        cached = value["cache_ratio"] * self.cache_bytes[self.run]
+        hit = cached / (cached + np.maximum(self.kernel_bytes, 1.0))
+        issue = self.wanted_bytes_per_cycle[self.run] / value["bytes_per_cycle"]
+        slowed = 1 - hit + issue
         at_bandwidth = self.traffic_s * slowed
-        traffic = at_bandwidth * np.exp(-logs[cells + self.cell] - logs[first_generation + self.place + 1])
-        traffic = np.where(self.evaluation, traffic * norm, traffic)
-        copies = np.where(self.copies, at_bandwidth * copy, 0.0)
-        waits = traffic > compute
-        starts = self.kernels * np.array([kernel_s, conv_kernel_s, half_kernel_s])[self.start]
-        device_s = np.bincount(self.run, np.maximum(compute, traffic) + copies + starts, n) + self.update_s
-        host_s = np.where(self.training, self.host_kernels * launch_s + LAUNCH_STEP_S, 0.0)
-        by_compute, by_traffic = np.where(waits, 0.0, compute), np.where(waits, traffic, 0.0)
+        traffic = at_bandwidth * np.exp(-logs[cells + self.cell])
+        traffic = np.where(self.evaluation, traffic / value["evaluation_norm"], traffic)
+        copies = at_bandwidth * (
+            np.where(self.copies, value["copy_ratio"], 0.0)
+            + np.where(self.grouped_copies, value["grouped_copy_ratio"], 0.0)
+        )
+        power = value["overlap_power"]
+        larger = np.maximum(np.maximum(compute, traffic), 1e-15)
+        left, right = (compute / larger) ** power, (traffic / larger) ** power
+        both = np.maximum(left + right, 1e-300)
+        kernels_s = larger * both ** (1 / power)
+        starts = self.starts * lone[self.start]
+        device_s = np.bincount(self.run, kernels_s + copies + starts, n) + self.update_s
+        host_s = np.where(self.training, self.host_kernels * value["launch_kernel_s"] + LAUNCH_STEP_S, 0.0)
+        by_compute, by_traffic = kernels_s * left / both, kernels_s * right / both
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = np.nan_to_num(left * np.log(left)) + np.nan_to_num(right * np.log(right))
+        by_power = kernels_s * (spread / both - np.log(both)) / power
+        by_memory = (by_traffic + copies) / slowed
         slope = np.zeros((n, len(logs)))
-        for column, value in (
+
+        def lone_place(name: str) -> np.ndarray:
+            return np.full_like(self.cell, FIRST_LONE + LONE[name])
+
+        for column, amount in (
             (self.cell, -by_compute),
             (cells + self.cell, -by_traffic),
-            (first_generation + self.place, -by_compute),
-            (first_generation + self.place + 1, -by_traffic),
-            (lone + self.start, starts),
-            (np.full_like(self.cell, lone + 3), np.where(self.evaluation, by_traffic, 0.0)),
-            (np.full_like(self.cell, lone + 5), copies),
-            (np.full_like(self.cell, lone + 6), (by_traffic + copies) * (1 / slowed - 1)),
-            (np.full_like(self.cell, lone + 7), by_compute * (1 / starved - 1)),
+            (FIRST_BACKWARD + self.cell, np.where(self.backward, -by_compute, 0.0)),
+            (FIRST_LONE + self.start, starts),
+            (FIRST_LONE + self.output_place, by_compute * (1 - 1 / narrow)),
+            (FIRST_LONE + self.term_place, by_compute * (1 - 1 / short)),
+            (lone_place("winograd_ratio"), np.where(self.winograd, -by_compute, 0.0)),
+            (lone_place("unaligned_ratio"), np.where(self.unaligned, -by_compute, 0.0)),
+            (lone_place("evaluation_norm"), np.where(self.evaluation, -by_traffic, 0.0)),
+            (lone_place("copy_ratio"), np.where(self.copies, copies, 0.0)),
+            (lone_place("grouped_copy_ratio"), np.where(self.grouped_copies, copies, 0.0)),
+            (lone_place("bytes_per_cycle"), -by_memory * issue),
+            (lone_place("cache_ratio"), -by_memory * hit * (1 - hit)),
+            (lone_place("operand_bytes_per_cycle"), by_compute * (1 / starved - 1)),
+            (lone_place("overlap_power"), by_power),
         ):
-            slope += np.bincount(self.run * len(logs) + column, value, n * len(logs)).reshape(n, -1)
+            slope += np.bincount(self.run * len(logs) + column, amount, n * len(logs)).reshape(n, -1)
         by_host = host_s > device_s
         slope[by_host] = 0.0
-        slope[by_host, lone + 4] = (self.host_kernels * launch_s)[by_host]
+        slope[by_host, FIRST_LONE + LONE["launch_kernel_s"]] = (self.host_kernels * value["launch_kernel_s"])[by_host]
         return np.maximum(device_s, host_s), slope

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from canitrain.core.profile import Precision
+from canitrain.estimate.convolution_time import FULL_BYTES
 
 TIMM_CARDS = {
     "cu113-rtx3090": "GeForce RTX 3090",
@@ -50,6 +52,15 @@ TRACED_NAMES = {
 """Names of torchvision and DeepLearningExamples to timm's model of the same layers."""
 OTHER_ATTENTION = ("vit", "xcit", "deit", "cait", "crossvit", "volo", "pit", "beit", "twins")
 """timm trained these in 2022 without fused attention, which today's timm that was traced has."""
+OTHER_MODEL = ("ig_resnext101_32x16d", "ig_resnext101_32x48d", "ecaresnext50t_32x4d", "tresnet_")
+"""Today's timm, which was traced, builds another model under these names than that of 2022, which was timed.
+
+Two old names lead to ResNeXt-101 32x8d, one had 2, 2, 2, 2 blocks, and TResNet has lost its in-place batch norm.
+"""
+FOLDED = ("mobileone", "fastvit", "repvit", "repvgg", "repghost", "mobileclip", "levit")
+"""Their branches are folded into one convolution for inference, which a trace of a training step does not show."""
+LARGE_BYTES = 1e8
+"""Beyond every cache."""
 RECURRENT = "sequencer"
 """An LSTM on the CPU, where models are traced, is not the fused kernel that a GPU runs."""
 
@@ -79,7 +90,8 @@ def timm_runs(path: Path) -> Iterator[TimedRun]:
         if (
             card is None
             or row["model"].startswith(RECURRENT)
-            or (training and row["model"].startswith(OTHER_ATTENTION))
+            or row["model"].startswith(OTHER_MODEL)
+            or row["model"].startswith(OTHER_ATTENTION if training else FOLDED)
         ):
             continue
         yield TimedRun(
@@ -129,6 +141,34 @@ def published_runs(path: Path) -> Iterator[TimedRun]:
             step_s=math.exp(sum(map(math.log, all_s)) / len(all_s)),
             source={"lambdal": "DLE ResNet-50", "ryujaehun": "plain loop"}.get(source, "DLE table"),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedAddition:
+    """One elementwise fp32 addition timed alone: what a card's memory gives."""
+
+    card: str
+    size_bytes: float
+    step_s: float
+    source: str = "addition"
+    model: str = ""
+    training: bool = False
+    channels_last: bool = False
+    precision: Precision = Precision.FP32
+    batch_size: int = 0
+
+
+def timed_additions(folder: Path, count: int) -> Iterator[TimedAddition]:
+    """``count`` large additions of each card, drawn by chance; small ones run in the cache or wait for their launch."""
+    chance = random.Random(0)
+    by_card: dict[str, list[TimedAddition]] = {}
+    for row in _rows(folder / "add_kernels_fp32.csv"):
+        size_bytes = 3 * FULL_BYTES * int(row["rows"]) * int(row["columns"])
+        if size_bytes >= LARGE_BYTES:
+            addition = TimedAddition(card=row["gpu"], size_bytes=size_bytes, step_s=float(row["latency_ms"]) / 1e3)
+            by_card.setdefault(row["gpu"], []).append(addition)
+    for _, additions in sorted(by_card.items()):
+        yield from chance.sample(additions, min(len(additions), count))
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

@@ -12,8 +12,8 @@ from pencil import CALIBRATION, CARD, CPU, DATASET, HARDWARE, PROFILE, RECIPE, T
 from canitrain.core.evidence import EvidenceLevel
 from canitrain.core.gpu import Generation
 from canitrain.core.hardware import Bench, StorageKind
-from canitrain.core.polynomial import BatchShape, Polynomial
-from canitrain.core.profile import Convolution, Precision, SizeRule, WorkKind
+from canitrain.core.polynomial import BatchShape
+from canitrain.core.profile import Precision, SizeRule, WorkKind
 from canitrain.core.recipe import Freeze, Optimizer, Strategy
 from canitrain.core.report import Bottleneck
 from canitrain.core.time_calibration import Layout, Rate
@@ -21,7 +21,7 @@ from canitrain.estimate.communication import exchange
 from canitrain.estimate.cpu_time import cpu_rates
 from canitrain.estimate.device_rates import find_curve, gpu_rates, rate_of
 from canitrain.estimate.gpu_scaling import GpuScaling, gpu_scaling, last_that_helps, obstacle_after, shares_of
-from canitrain.estimate.roofline import group_times, grouped_ratio, kernel_times
+from canitrain.estimate.roofline import group_times, kernel_times
 from canitrain.estimate.run_time import run_time
 from canitrain.estimate.step_time import accumulation_steps, step_time
 from canitrain.estimate.time_evidence import time_evidence
@@ -225,16 +225,6 @@ def test_checkpointing_repeats_the_forward_pass():
     once, twice = timed(), timed(replace(RECIPE, checkpointing=True))
     # Forward and backward of the pencil model are equal work: 2 parts become 3.
     assert twice.kinds_s["conv"] == pytest.approx(1.5 * once.kinds_s["conv"])
-
-
-def test_resnext_convolutions_are_told_from_depthwise_ones():
-    pixels = Polynomial(b=100.0)
-    shared = {"kernel": (3, 3), "count": Polynomial(one=1.0), "input_pixels": pixels, "output_pixels": pixels}
-    depthwise = Convolution(in_channels=64, out_channels=64, groups=64, **shared)
-    grouped = Convolution(in_channels=64, out_channels=64, groups=16, **shared)
-    trace = replace(TRACE, convolutions=(depthwise, grouped))
-    # 64 outputs x 1 input channel against 64 x 4.
-    assert grouped_ratio(trace, BatchShape(batch_size=1, pixels=1.0, boxes=0.0)) == pytest.approx(4 / 5)
 
 
 def test_an_update_happens_once_an_effective_batch():

@@ -38,8 +38,9 @@ class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 
     Time of a group of kernels with F FLOPs, Y bytes and K kernels, on a device with peaks P and W::
 
-        max(F / (P * compute_ratio), Y / (W * bandwidth_ratio)) + Y * copy_ratio / W + K * kernel_s
+        together(F / (P * compute_ratio), Y / (W * bandwidth_ratio)) + Y * copy_ratio / W + K * kernel_s
 
+    where ``together(a, b)`` is ``(a ** p + b ** p) ** (1 / p)`` with ``overlap_power`` p, on a CPU the larger one.
     ``kernel_s`` makes the curve saturate: a kernel with work w reaches w / (w + w_half) of the ratio, where w_half is
     ``P * compute_ratio * kernel_s``. A ratio above 1 is possible: FLOPs and bytes are the traced operator's, and a
     kernel can need fewer (Winograd, fused casts) or more (batch norm reads its input twice).
@@ -53,6 +54,8 @@ class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """Of ``depthwise_conv``: convolutions with several channels a group, as in ResNeXt."""
     compute_ratio: float
     bandwidth_ratio: float
+    backward_ratio: float = 1.0
+    """Of convolutions: share of the arithmetic peak in the backward pass / in the forward pass."""
     copy_ratio: float = 0.0
     """Bytes moved beside the kernel's own (layout conversion, casts) / its own bytes."""
     kernel_s: float
@@ -61,17 +64,24 @@ class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     residual: str = ""
 
 
-class GenerationFactor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How far one architecture's software lies from the shared curves; 1 and 1 where it was not in the fit."""
+class ConvolutionShapes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a convolution's shape limits the share of the peak, seen as a matrix product.
 
-    generation: Generation
-    rate: Rate
-    compute_factor: float
-    """Multiplies ``Curve.compute_ratio``."""
-    bandwidth_factor: float
-    """Multiplies ``Curve.bandwidth_ratio``."""
-    source: str
-    residual: str = ""
+    Arithmetic takes ``(1 + outputs / n) * (1 + terms / k)`` times what it would with many columns n and long sums k.
+    """
+
+    matrix_outputs: Coefficient
+    """Output channels at which matrix units reach half of their share."""
+    matrix_terms: Coefficient
+    """Products summed into one output at which matrix units reach half of their share."""
+    vector_outputs: Coefficient
+    vector_terms: Coefficient
+    group_outputs: Coefficient
+    """Output channels of one group at which grouped convolutions reach half of their share."""
+    winograd_ratio: Coefficient
+    """fp32, 3 x 3, stride 1: share of the peak / that of other convolutions."""
+    unaligned_ratio: Coefficient
+    """Half precision with a channel count that is no multiple of 8: share of the peak / that of other convolutions."""
 
 
 class OptimizerCost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -197,9 +207,13 @@ class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cpu_fit: str
     """The same for processors."""
     curve: tuple[Curve, ...]
-    generation: tuple[GenerationFactor, ...]
     multiprocessor_bytes_per_cycle: Coefficient
     """Memory traffic that one multiprocessor can ask for: wide memory on few, slow multiprocessors is not filled."""
+    overlap_power: Coefficient
+    """How well arithmetic and memory traffic hide each other: high powers leave the slower one alone."""
+    cache_ratio: Coefficient
+    """A kernel that moves Y bytes finds c / (c + Y) of them in the cache, where c is this times its size."""
+    convolution: ConvolutionShapes
     operand_bytes_per_cycle: Coefficient
     """Operands that one multiprocessor can feed to its matrix units: a faster unit waits for them."""
     positives_per_box: Coefficient

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import msgspec
+import math
+
 from msgspec import Struct
 
 from canitrain.core.gpu import Generation, GpuSpec
 from canitrain.core.hardware import Cpu
 from canitrain.core.profile import Precision, WorkKind
-from canitrain.core.time_calibration import Curve, GenerationFactor, Layout, Rate, TimeCalibration
+from canitrain.core.time_calibration import (
+    ConvolutionShapes,
+    Curve,
+    Layout,
+    Rate,
+    TimeCalibration,
+)
 
 NO_MATRIX_UNITS = frozenset(
     {Generation.KEPLER, Generation.MAXWELL, Generation.PASCAL, Generation.GCN, Generation.RDNA, Generation.RDNA2}
@@ -24,14 +31,44 @@ DENSE = frozenset({WorkKind.CONV, WorkKind.GEMM})
 """Work that matrix units can take."""
 
 
+class ShapeLimits(Struct, frozen=True, kw_only=True):
+    """How shapes of convolutions limit this device at one precision; see ``ConvolutionShapes``."""
+
+    outputs: float
+    terms: float
+    group_outputs: float
+    winograd_ratio: float
+    unaligned_ratio: float
+
+
 class DeviceRates(Struct, frozen=True, kw_only=True):
     """What one device can do; ``flops_per_s`` has an entry for every kind."""
 
     flops_per_s: dict[WorkKind, float]
     memory_bytes_per_s: float
+    """Of kernels that find nothing in the cache."""
+    dram_bytes_per_s: float = math.inf
+    """What the memory itself delivers, where more multiprocessors could ask for more."""
     curves: dict[WorkKind, Curve]
     grouped: Curve
     """For convolutions with several channels a group."""
+    cached_bytes: float = 0.0
+    """A kernel that moves as many finds half of them in the cache."""
+    overlap_power: float = math.inf
+    shapes: ShapeLimits | None = None
+    """``None``: every convolution as the average one."""
+
+    def traffic_s(self, size_bytes: float, kernel_bytes: float) -> float:
+        """Seconds that the memory needs for ``size_bytes``, moved by kernels of ``kernel_bytes`` each."""
+        found = self.cached_bytes / (self.cached_bytes + kernel_bytes) if kernel_bytes else 0.0
+        return size_bytes * (1 / self.memory_bytes_per_s - found / self.dram_bytes_per_s)
+
+    def together_s(self, compute_s: float, traffic_s: float) -> float:
+        """Seconds of arithmetic and memory traffic that hide each other: the larger, or somewhat more."""
+        larger, smaller = max(compute_s, traffic_s), min(compute_s, traffic_s)
+        if not smaller or self.overlap_power == math.inf:
+            return larger
+        return larger * (1 + (smaller / larger) ** self.overlap_power) ** (1 / self.overlap_power)
 
 
 def rate_of(kind: WorkKind, precision: Precision, spec: GpuSpec) -> Rate:
@@ -50,8 +87,7 @@ def gpu_rates(spec: GpuSpec, precision: Precision, calibration: TimeCalibration,
     rates = {kind: rate_of(kind, precision, spec) for kind in WorkKind}
 
     def curve(rate: Rate, kind: WorkKind, *, grouped: bool = False) -> Curve:
-        shared = find_curve(calibration.curve, rate, kind, layout, grouped=grouped)
-        return _adapted(shared, calibration.generation, spec.generation)
+        return find_curve(calibration.curve, rate, kind, layout, grouped=grouped)
 
     cycles_per_s = spec.multiprocessors * spec.boost_hz
     issue_bytes_per_s = cycles_per_s * calibration.multiprocessor_bytes_per_cycle.value
@@ -65,18 +101,21 @@ def gpu_rates(spec: GpuSpec, precision: Precision, calibration: TimeCalibration,
         memory_bytes_per_s=1 / (1 / spec.memory_bytes_per_s + 1 / issue_bytes_per_s),
         curves={kind: curve(rate, kind) for kind, rate in rates.items()},
         grouped=curve(rates[WorkKind.DEPTHWISE_CONV], WorkKind.DEPTHWISE_CONV, grouped=True),
+        dram_bytes_per_s=spec.memory_bytes_per_s,
+        cached_bytes=(spec.l2_bytes or 0.0) * calibration.cache_ratio.value,
+        overlap_power=calibration.overlap_power.value,
+        shapes=_shape_limits(rates[WorkKind.CONV], calibration.convolution),
     )
 
 
-def _adapted(curve: Curve, factors: tuple[GenerationFactor, ...], generation: Generation) -> Curve:
-    """``curve`` as this generation reaches it."""
-    own = next((row for row in factors if row.generation is generation and row.rate is curve.rate), None)
-    if own is None:
-        return curve
-    return msgspec.structs.replace(
-        curve,
-        compute_ratio=curve.compute_ratio * own.compute_factor,
-        bandwidth_ratio=curve.bandwidth_ratio * own.bandwidth_factor,
+def _shape_limits(rate: Rate, shapes: ConvolutionShapes) -> ShapeLimits:
+    matrix = rate in {Rate.FP16, Rate.TF32}
+    return ShapeLimits(
+        outputs=(shapes.matrix_outputs if matrix else shapes.vector_outputs).value,
+        terms=(shapes.matrix_terms if matrix else shapes.vector_terms).value,
+        group_outputs=shapes.group_outputs.value,
+        winograd_ratio=shapes.winograd_ratio.value if rate is Rate.FP32 else 1.0,
+        unaligned_ratio=shapes.unaligned_ratio.value if rate is Rate.FP16 else 1.0,
     )
 
 

@@ -1,15 +1,15 @@
-"""Device seconds of the traced work: max(FLOPs / peak, bytes / bandwidth), each with its efficiency."""
+"""Device seconds of the traced work: FLOPs / peak and bytes / bandwidth, each with its efficiency."""
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import Struct
 
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import Phase, Trace, Work, WorkKind
 from canitrain.core.recipe import Freeze, Recipe
 from canitrain.core.time_calibration import Curve
-from canitrain.estimate.device_rates import DeviceRates
+from canitrain.estimate.convolution_time import convolution_times
+from canitrain.estimate.device_rates import CONVOLUTIONS, DeviceRates
 from canitrain.estimate.positives import positive_share
 
 
@@ -35,69 +35,76 @@ def group_times(
     Stages that follow positive samples do the mean image's share of the traced work, in as many kernels.
     """
     groups: list[GroupTime] = []
-    device = _mixed(device, grouped_ratio(trace, shape))
+    stretches = _stretches(trace, shape, device)
     for stage in trace.stages:
-        forward = [(Phase.FORWARD, kind, work) for kind, work in stage.forward.items()]
+        ahead = [(kind, work, stretches.get((Phase.FORWARD, kind), 1.0)) for kind, work in stage.forward.items()]
+        back = [(kind, work, stretches.get((Phase.BACKWARD, kind), 1.0)) for kind, work in stage.backward.items()]
+        forward = [(Phase.FORWARD, *one) for one in ahead]
         frozen = recipe.freeze is Freeze.BACKBONE and stage.backbone
-        backward = [] if frozen else [(Phase.BACKWARD, kind, work) for kind, work in stage.backward.items()]
-        again = [(Phase.BACKWARD, kind, work) for _, kind, work in forward] if recipe.checkpointing and backward else []
+        backward = [] if frozen else [(Phase.BACKWARD, *one) for one in back]
+        again = [(Phase.BACKWARD, *one) for one in ahead] if recipe.checkpointing and backward else []
         share = positive_share(stage.positives, shape.boxes, positives_per_box) if stage.positives else 1.0
         groups += [
-            _group_time(stage.name, phase, kind, work=work, share=share, shape=shape, device=device)
-            for phase, kind, work in (*forward, *again, *backward)
+            _group_time(stage.name, phase, kind, work=work, share=share, stretch=stretch, shape=shape, device=device)
+            for phase, kind, work, stretch in (*forward, *again, *backward)
         ]
     return tuple(groups)
 
 
-def _mixed(device: DeviceRates, grouped: float) -> DeviceRates:
-    """``device`` with the curve of a mixture: ``grouped`` of its grouped work has several channels a group."""
-    if not grouped:
-        return device
-    own, other = device.curves[WorkKind.DEPTHWISE_CONV], device.grouped
-    mixture = msgspec.structs.replace(
-        own,
-        compute_ratio=1 / (grouped / other.compute_ratio + (1 - grouped) / own.compute_ratio),
-        bandwidth_ratio=1 / (grouped / other.bandwidth_ratio + (1 - grouped) / own.bandwidth_ratio),
-        kernel_s=grouped * other.kernel_s + (1 - grouped) * own.kernel_s,
-        copy_ratio=grouped * other.copy_ratio + (1 - grouped) * own.copy_ratio,
+def _stretches(trace: Trace, shape: BatchShape, device: DeviceRates) -> dict[tuple[Phase, WorkKind], float]:
+    """Seconds of the convolutions by their shapes / seconds of the stages' sums, by phase and kind.
+
+    The sums know which stage works, the shapes how long it takes: so all stages together take what the shapes say.
+    """
+    sums: dict[tuple[Phase, WorkKind], float] = {}
+    for stage in trace.stages:
+        for phase, works in ((Phase.FORWARD, stage.forward), (Phase.BACKWARD, stage.backward)):
+            for kind in CONVOLUTIONS & works.keys():
+                compute_s, traffic_s, fixed_s = _kernel_times(kind, works[kind], 1.0, shape, device)
+                start_s = works[kind].kernels.at(shape) * device.curves[kind].kernel_s
+                total_s = device.together_s(compute_s, traffic_s) + fixed_s - start_s
+                sums[phase, kind] = sums.get((phase, kind), 0.0) + total_s
+    return {
+        key: total_s / sums[key] for key, total_s in convolution_times(trace, shape, device).items() if sums.get(key)
+    }
+
+
+def _kernel_times(
+    kind: WorkKind, work: Work, share: float, shape: BatchShape, device: DeviceRates
+) -> tuple[float, float, float]:
+    kernels, size_bytes = work.kernels.at(shape), work.bytes.at(shape) * share
+    traffic_s = device.traffic_s(size_bytes, size_bytes / max(kernels, 1.0))
+    return kernel_times(
+        work.flops.at(shape) * share,
+        size_bytes,
+        kernels,
+        flops_per_s=device.flops_per_s[kind],
+        bytes_per_s=size_bytes / traffic_s if traffic_s else device.memory_bytes_per_s,
+        curve=device.curves[kind],
     )
-    return msgspec.structs.replace(device, curves=device.curves | {WorkKind.DEPTHWISE_CONV: mixture})
-
-
-def grouped_ratio(trace: Trace, shape: BatchShape) -> float:
-    """Share of the grouped convolutions' FLOPs with more than one input channel a group: not depthwise."""
-    depthwise = grouped = 0.0
-    for convolution in trace.convolutions:
-        if convolution.groups == 1:
-            continue
-        channels = convolution.in_channels // convolution.groups
-        work = convolution.count.at(shape) * convolution.output_pixels.at(shape) * convolution.out_channels
-        work *= channels * convolution.kernel[0] * convolution.kernel[1]
-        if channels > 1:
-            grouped += work
-        else:
-            depthwise += work
-    return grouped / (grouped + depthwise) if grouped else 0.0
 
 
 def _group_time(
-    stage: str, phase: Phase, kind: WorkKind, *, work: Work, share: float, shape: BatchShape, device: DeviceRates
+    stage: str,
+    phase: Phase,
+    kind: WorkKind,
+    *,
+    work: Work,
+    share: float,
+    stretch: float,
+    shape: BatchShape,
+    device: DeviceRates,
 ) -> GroupTime:
     kernels = work.kernels.at(shape)
-    compute_s, traffic_s, fixed_s = kernel_times(
-        work.flops.at(shape) * share,
-        work.bytes.at(shape) * share,
-        kernels,
-        flops_per_s=device.flops_per_s[kind],
-        bytes_per_s=device.memory_bytes_per_s,
-        curve=device.curves[kind],
-    )
+    start_s = kernels * device.curves[kind].kernel_s
+    compute_s, traffic_s, fixed_s = _kernel_times(kind, work, share, shape, device)
+    average_s = device.together_s(compute_s, traffic_s) + fixed_s
     return GroupTime(
         stage=stage,
         phase=phase,
         kind=kind,
-        time_s=max(compute_s, traffic_s) + fixed_s,
-        start_s=kernels * device.curves[kind].kernel_s,
+        time_s=average_s + (average_s - start_s) * (stretch - 1),
+        start_s=start_s,
         kernels=kernels,
         bandwidth_bound=traffic_s > compute_s,
     )
@@ -106,7 +113,7 @@ def _group_time(
 def kernel_times(
     flops: float, size_bytes: float, kernels: float, *, flops_per_s: float, bytes_per_s: float, curve: Curve
 ) -> tuple[float, float, float]:
-    """Seconds of arithmetic, of memory traffic (the larger counts), and those that come on top (copies, starts)."""
+    """Seconds of arithmetic, of memory traffic (they hide each other), and those on top (copies, starts)."""
     return (
         flops / (flops_per_s * curve.compute_ratio),
         size_bytes / (bytes_per_s * curve.bandwidth_ratio),

@@ -1,0 +1,124 @@
+"""Device seconds of the convolutions of a step, each by its own shape: forward and both gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from canitrain.core.polynomial import BatchShape
+from canitrain.core.profile import Convolution, Phase, Trace, WorkKind
+from canitrain.core.units import FLOPS_PER_MAC
+from canitrain.estimate.device_rates import CONVOLUTIONS, DeviceRates
+
+HALF_BYTES, FULL_BYTES = 2, 4
+"""One number of a convolution's operands."""
+ALIGNED = 8
+"""Channels of half precision in 16 bytes, which tensor cores load at once (NVIDIA deep learning performance guide)."""
+WINOGRAD_SIDE = 3
+"""Kernel side for which cuDNN has Winograd transforms in single precision, stride 1 (cuDNN developer guide)."""
+
+
+class ConvolutionPass(Struct, frozen=True, kw_only=True):
+    """One product of a convolution layer as a matrix product: forward, gradient of the weights or of the input."""
+
+    kind: WorkKind
+    phase: Phase
+    grouped: bool
+    """Several channels a group, as in ResNeXt: neither dense nor depthwise."""
+    count: float
+    """How many of them run in a step."""
+    flops: float
+    """Of one."""
+    size_bytes: float
+    """Read and written by one."""
+    outputs: float
+    """Columns of the product in one group: output channels, of the input's gradient input channels.
+
+    Infinite, as ``terms``, where no matrix product is done: depthwise.
+    """
+    terms: float
+    """Products summed into one result; of the weights' gradient the rows of the product, since it sums over pixels.
+
+    Infinite in grouped convolutions.
+    """
+    winograd: bool
+    unaligned: bool
+    """Channels that matrix units in half precision cannot load eight at a time."""
+
+
+def passes(trace: Trace, shape: BatchShape) -> Iterator[ConvolutionPass]:
+    """All convolution kernels of one step at ``shape``."""
+    for convolution in trace.convolutions:
+        yield from convolution_passes(convolution, shape)
+
+
+def convolution_passes(convolution: Convolution, shape: BatchShape) -> Iterator[ConvolutionPass]:
+    """Forward and those gradients that the backward pass was asked for."""
+    count = convolution.count.at(shape)
+    source, target = convolution.input_pixels.at(shape), convolution.output_pixels.at(shape)
+    inputs = convolution.in_channels // convolution.groups
+    outputs = convolution.out_channels // convolution.groups
+    area = convolution.kernel[0] * convolution.kernel[1]
+    weights = convolution.out_channels * inputs * area
+    driven, channels = (
+        (source, convolution.in_channels) if convolution.transposed else (target, convolution.out_channels)
+    )
+    element_bytes = HALF_BYTES if convolution.half else FULL_BYTES
+    dense = convolution.groups == 1
+    depthwise = not dense and inputs == 1
+
+    def one(phase: Phase, columns: int, terms: int) -> ConvolutionPass:
+        return ConvolutionPass(
+            kind=WorkKind.CONV if dense else WorkKind.DEPTHWISE_CONV,
+            phase=phase,
+            grouped=not dense and not depthwise,
+            count=count,
+            flops=FLOPS_PER_MAC * driven * channels * (outputs if convolution.transposed else inputs) * area,
+            size_bytes=element_bytes * (source * convolution.in_channels + target * convolution.out_channels + weights),
+            outputs=math.inf if depthwise else columns,
+            terms=terms if dense else math.inf,
+            winograd=dense and convolution.kernel == (WINOGRAD_SIDE, WINOGRAD_SIDE) and convolution.stride == 1,
+            unaligned=dense and (convolution.in_channels % ALIGNED != 0 or convolution.out_channels % ALIGNED != 0),
+        )
+
+    yield one(Phase.FORWARD, outputs, inputs * area)
+    if convolution.weight_gradient:
+        yield one(Phase.BACKWARD, outputs, inputs * area)
+    if convolution.input_gradient:
+        yield one(Phase.BACKWARD, inputs, outputs * area)
+
+
+def convolution_times(trace: Trace, shape: BatchShape, device: DeviceRates) -> dict[tuple[Phase, WorkKind], float]:
+    """Seconds of all convolutions of a step by phase and kind, starts of kernels apart.
+
+    Traced bytes beyond those of the layers themselves (bias, copies into another order) are an elementwise kernel's.
+    """
+    totals: dict[tuple[Phase, WorkKind], float] = {}
+    rest: dict[tuple[Phase, WorkKind], float] = {}
+    for stage in trace.stages:
+        for phase, works in ((Phase.FORWARD, stage.forward), (Phase.BACKWARD, stage.backward)):
+            for kind in CONVOLUTIONS & works.keys():
+                rest[phase, kind] = rest.get((phase, kind), 0.0) + works[kind].bytes.at(shape)
+    for one in passes(trace, shape):
+        key = one.phase, one.kind
+        totals[key] = totals.get(key, 0.0) + one.count * _pass_s(one, device)
+        rest[key] = rest.get(key, 0.0) - one.count * one.size_bytes
+    other = device.curves[WorkKind.ELEMENTWISE].bandwidth_ratio
+    return {key: total + max(0.0, rest[key]) / (device.memory_bytes_per_s * other) for key, total in totals.items()}
+
+
+def _pass_s(one: ConvolutionPass, device: DeviceRates) -> float:
+    curve = device.grouped if one.grouped else device.curves[one.kind]
+    compute_s = one.flops / (device.flops_per_s[one.kind] * curve.compute_ratio)
+    if one.phase is Phase.BACKWARD:
+        compute_s /= curve.backward_ratio
+    if device.shapes is not None:
+        outputs = device.shapes.group_outputs if one.grouped else device.shapes.outputs
+        compute_s *= (1 + outputs / one.outputs) * (1 + device.shapes.terms / one.terms)
+        compute_s /= (device.shapes.winograd_ratio if one.winograd else 1.0) * (
+            device.shapes.unaligned_ratio if one.unaligned else 1.0
+        )
+    at_bandwidth_s = device.traffic_s(one.size_bytes, one.size_bytes)
+    return device.together_s(compute_s, at_bandwidth_s / curve.bandwidth_ratio) + at_bandwidth_s * curve.copy_ratio
