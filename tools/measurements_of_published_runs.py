@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from fit_memory import OTHER_INPUT
+from fit_memory import FAILED
 from timed_runs import published_runs, timm_runs
 
 from canitrain.catalog.measurements import COLUMNS, MORE_COLUMNS
@@ -92,7 +92,7 @@ def as_csv(calibration: Path, traces: Path) -> str:
 def timm_memory(calibration: Path, traced: dict[str, str]) -> Iterator[Line]:
     """Device memory of timm models; the optimizer is the fit's (SGD with momentum unless it says otherwise)."""
     for row in _rows(calibration / "timm_memory_a100_40gb.csv"):
-        if row["model"] in traced and row["model"] not in OTHER_INPUT:
+        if row["model"] in traced and row["model"] not in FAILED:
             yield {
                 "model": traced[row["model"]],
                 "batch_size": row["batch_size"],

@@ -44,7 +44,7 @@ CONTEXT_MIB = {
 OTHER_CONTEXT_MIB = (250, 900, 2000)
 LAZY_CONTEXT_MIB = 400
 """A100, CUDA 12 with kernels loaded lazily: the least of the fitted generation."""
-CONTEXT_SPREAD = 0.02
+CONTEXT_SPREAD = 0.04
 """Share of the fitted context on either side: the rest of the error is in the interval of the pool."""
 WINOGRAD_COPIES = 36 / 16
 ERRATIC_CHANNELS, ERRATIC_PIXELS = 240, 28 * 28
@@ -64,6 +64,7 @@ class FittedMemory:
     context_bytes: float
     slack_live_ratio: float
     slack_weights_ratio: float
+    winograd: float
     dense: float
     grouped: float
     other: float
@@ -73,6 +74,8 @@ class FittedMemory:
     bounds: tuple[float, float]
     """Measured / expected pool at both ends of the interval."""
     bounds_erratic: tuple[float, float]
+    workspace_share: float
+    """Share of the widest workspace that the interval leaves out, or adds."""
     runs: int
     residual: str
 
@@ -81,13 +84,15 @@ DRAFT = FittedMemory(
     context_bytes=1700.0 * MIB_BYTES,
     slack_live_ratio=0.02,
     slack_weights_ratio=0.2,
-    dense=1.5,
-    grouped=1.5,
+    winograd=1.0,
+    dense=1.0,
+    grouped=1.0,
     other=0.1,
     slack_untraced_ratio=0.11,
     required_low=0.95,
     bounds=(0.9, 1.1),
     bounds_erratic=(0.9, 1.2),
+    workspace_share=0.5,
     runs=0,
     residual="",
 )
@@ -115,7 +120,10 @@ def calibration_of(fitted: FittedMemory) -> MemoryCalibration:
         context=contexts,
         context_other=_context(OTHER_CONTEXT_MIB, "the range of the NVIDIA generations; nothing measured"),
         matrix_workspace=Workspace(
-            dense=ratio(fitted.dense, copies), grouped=ratio(fitted.grouped, copies), other=ratio(fitted.other, copies)
+            winograd=ratio(fitted.winograd, copies),
+            dense=ratio(fitted.dense, copies),
+            grouped=ratio(fitted.grouped, copies),
+            other=ratio(fitted.other, copies),
         ),
         vector_workspace=Workspace(
             dense=ratio(0.5, copies, vector),
@@ -176,6 +184,12 @@ def _spread(bounds: tuple[float, float], level: EvidenceLevel, fitted: FittedMem
     return Spread(
         low=Coefficient(value=round(low, 4), unit="ratio", source=source, residual=fitted.residual),
         high=Coefficient(value=round(high, 4), unit="ratio", source=source, residual=fitted.residual),
+        workspace=Coefficient(
+            value=round(fitted.workspace_share * factor, 4),
+            unit="share of the widest workspace",
+            source=source,
+            residual=fitted.residual,
+        ),
     )
 
 

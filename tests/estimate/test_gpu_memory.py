@@ -8,6 +8,7 @@ import pytest
 
 from canitrain.core.evidence import EvidenceLevel
 from canitrain.core.gpu import Generation, Vendor
+from canitrain.core.memory_calibration import Spread
 from canitrain.core.polynomial import BatchShape, Polynomial
 from canitrain.core.profile import Precision
 from canitrain.core.recipe import Freeze, Optimizer, Strategy
@@ -148,6 +149,22 @@ def test_grouped_convolutions_over_many_channels_and_pixels_widen_the_upper_boun
     profile = cases.profile(traces={Precision.FP32: cases.trace(convolutions=(convolution,))})
     reserved = figures(profile=profile, shape=BatchShape(batch_size=10, pixels=pixels, boxes=0.0)).reserved_bytes
     assert reserved.high == pytest.approx(high * reserved.expected)
+
+
+@pytest.mark.parametrize(("share", "low", "high"), [(0.5, 0.5, 0.5), (2.0, 1.0, 2.0)])
+def test_an_uncertain_workspace_widens_the_interval_and_is_missing_at_most_once(share, low, high):
+    spread = Spread(low=cases.number(0.9), high=cases.number(1.1), workspace=cases.number(share))
+    calibration = cases.calibration(
+        matrix_workspace=cases.workspace(dense=1.0), spread=dict.fromkeys(EvidenceLevel, spread)
+    )
+    memory = figures(calibration=calibration)
+    # 124,608 of weights and the peak, 4 * 9 * 10,000 = 360,000 of workspace
+    for figure in (memory.allocated_bytes, memory.reserved_bytes):
+        assert figure.expected == 484_608
+        assert figure.low == pytest.approx(0.9 * (484_608 - low * 360_000))
+        assert figure.high == pytest.approx(1.1 * (484_608 + high * 360_000))
+    # the least that runs has none
+    assert memory.required_bytes.high == pytest.approx(1.1 * 124_608 + 200 * cases.MIB_BYTES)
 
 
 def test_the_least_that_runs_counts_a_context_that_loads_lazily():

@@ -6,7 +6,18 @@ import pytest
 
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.units import MIB_BYTES
-from canitrain.trace.pool import ALLOCATED, CONVOLVED, FREED, Allocations, Pool, PoolRun, Weights, fit_slack, replay
+from canitrain.trace.pool import (
+    ALLOCATED,
+    CONVOLVED,
+    FREED,
+    Allocations,
+    Pool,
+    PoolRun,
+    Weights,
+    fit_slack,
+    fixed_bytes,
+    replay,
+)
 
 
 def test_small_blocks_share_segments_of_two_mebibytes():
@@ -80,6 +91,19 @@ def test_activations_grow_with_the_batch_and_gradients_do_not():
     )
     nothing = Weights(all_bytes=(), trainable_bytes=())
     assert slack_bytes(step, nothing, 1) == slack_bytes(step, nothing, 4) == 0
+
+
+def test_what_two_batches_show_not_to_grow_keeps_its_size():
+    # 3 + 2 a image at 4 and 8 images; a table of 7; 5 an image
+    assert fixed_bytes((11, 7, 20), 4, (19, 7, 40), 8) == (3, 7, 0)
+    step = Allocations(
+        events=((ALLOCATED, 0), (FREED, 0)),
+        sizes=(16 * MIB_BYTES,),
+        gradients=frozenset(),
+        fixed=(12 * MIB_BYTES,),
+    )
+    # 12 + 4 times 3
+    assert replay(step, Weights(all_bytes=(), trainable_bytes=()), 3) == (24 * MIB_BYTES, 24 * MIB_BYTES)
 
 
 def test_a_workspace_takes_room_in_the_pool_and_is_no_live_tensor():

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from canitrain.core.evidence import Coefficient, EvidenceLevel
 from canitrain.core.gpu import Generation
+from canitrain.core.interval import Interval
 
 
 class Context(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,10 +33,21 @@ class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Spread(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Interval of a figure without its context: ``expected * low`` to ``expected * high``."""
+    """Interval of a figure without its context: expected less a share of the workspace, times ``low``; and upwards."""
 
     low: Coefficient
     high: Coefficient
+    workspace: Coefficient | None = None
+    """Share of the widest workspace that may be missing, or come on top; ``None``: no more than the rest is off."""
+
+    def around(self, expected_bytes: float, workspace_bytes: float) -> Interval:
+        """The interval of a figure that counts ``workspace_bytes``: a missing workspace is missing once."""
+        share = 0.0 if self.workspace is None else self.workspace.value
+        return Interval(
+            low=(expected_bytes - min(share, 1.0) * workspace_bytes) * self.low.value,
+            expected=expected_bytes,
+            high=(expected_bytes + share * workspace_bytes) * self.high.value,
+        )
 
 
 class MemoryCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

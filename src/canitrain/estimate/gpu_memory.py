@@ -126,14 +126,17 @@ def step_figures(
     context = terms.context
     spread = terms.spread_erratic if step.erratic else terms.spread
     # The lower end holds before the first validation too.
-    reserved = Interval(
-        low=trained_bytes * spread.low.value, expected=reserved_bytes, high=reserved_bytes * spread.high.value
+    reserved = replace(spread.around(reserved_bytes, widest_bytes), low=spread.around(trained_bytes, widest_bytes).low)
+    # Below: the part of the workspace that lifts the peak. It grows with the batch; one moment's own may not.
+    allocated = replace(
+        spread.around(allocated_bytes, widest_bytes),
+        low=spread.around(allocated_bytes, allocated_bytes - least_bytes).low,
     )
     device = _with_context(reserved, context)
-    required = _with_context(_around(least_bytes, spread.low.value, spread.high.value), context)
+    required = _with_context(spread.around(least_bytes, 0.0), context)
     required_low = min(least_bytes * terms.required_low_ratio + context.least.value, required.expected, device.low)
     return GpuMemory(
-        allocated_bytes=_around(allocated_bytes, spread.low.value, spread.high.value),
+        allocated_bytes=allocated,
         reserved_bytes=reserved,
         device_bytes=device,
         required_bytes=Interval(low=required_low, expected=required.expected, high=required.high),
@@ -161,10 +164,6 @@ def _at(moment: Moment, held: Persistent, batch_size: int, gathered_bytes: float
         workspace_bytes=moment.workspace.at(batch_size),
         temporary_bytes=0.0,
     )
-
-
-def _around(expected_bytes: float, low_ratio: float, high_ratio: float) -> Interval:
-    return Interval(low=expected_bytes * low_ratio, expected=expected_bytes, high=expected_bytes * high_ratio)
 
 
 def _with_context(pool: Interval, context: Context) -> Interval:

@@ -82,9 +82,10 @@ def workspace_line(convolution: Convolution, shape: BatchShape, factors: Workspa
 
 
 def is_winograd(convolution: Convolution) -> bool:
-    """Whether Winograd's minimal filtering applies: 3 x 3 at every pixel."""
+    """Whether Winograd's minimal filtering applies: 3 x 3 at every pixel, over all channels, not the first one."""
     return (
-        convolution.kernel == (3, 3)
+        workspace_kind(convolution) is WorkspaceKind.DENSE
+        and convolution.kernel == (3, 3)
         and convolution.stride == 1
         and convolution.dilation == 1
         and not convolution.transposed

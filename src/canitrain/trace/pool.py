@@ -50,6 +50,8 @@ class Allocations:
     """Bytes of each storage."""
     gradients: frozenset[int]
     """Storages that are weight gradients: freed before the next step."""
+    fixed: tuple[int, ...] = ()
+    """Of each storage the bytes that do not grow with the batch: standardized weights, tables. Empty: none."""
     workspaces: tuple[int, ...] = ()
     """Of convolutions whose backward converts layouts: bytes of input and output together, taken while it runs."""
 
@@ -155,7 +157,7 @@ def replay(
     Args:
         allocations: of one traced step.
         weights: what exists before the step and what the optimizer adds.
-        scale: how many times the traced batch; activations grow with it, gradients don't.
+        scale: how many times the traced batch; activations grow with it, gradients and fixed bytes don't.
         sizes: one a step, what its activations are to the largest.
     """
     run = PoolRun(weights)
@@ -198,11 +200,26 @@ class PoolRun:
             if kind == CONVOLVED:
                 pool.release(pool.allocate(math.ceil(allocations.workspaces[number] * factor)))
             elif kind == ALLOCATED:
-                growth = 1 if number in allocations.gradients else factor
-                held[number] = pool.allocate(math.ceil(max(allocations.sizes[number], 1) * growth))
+                held[number] = pool.allocate(_bytes_at(allocations, number, factor))
                 self.highest_bytes = max(self.highest_bytes, pool.allocated_bytes)
             elif number not in allocations.gradients and number in held:
                 pool.release(held.pop(number))
+
+
+def _bytes_at(allocations: Allocations, number: int, factor: float) -> int:
+    size = max(allocations.sizes[number], 1)
+    if number in allocations.gradients:
+        return size
+    fixed = min(allocations.fixed[number], size) if allocations.fixed else 0
+    return math.ceil(fixed + (size - fixed) * factor)
+
+
+def fixed_bytes(sizes: Sequence[int], batch: int, twin_sizes: Sequence[int], twin_batch: int) -> tuple[int, ...]:
+    """Of each storage the bytes that two records of one step, at two batch sizes, show not to grow."""
+    return tuple(
+        min(max(round((size * twin_batch - twin * batch) / (twin_batch - batch)), 0), size)
+        for size, twin in zip(sizes, twin_sizes, strict=True)
+    )
 
 
 def fit_slack(

@@ -6,7 +6,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -17,7 +17,7 @@ from canitrain.core.profile import ModelProfile, Phase, Precision, SizeRule, Sta
 from canitrain.trace.convolutions import merge
 from canitrain.trace.fit import Fitter
 from canitrain.trace.peaks import pick_peaks
-from canitrain.trace.pool import SAME_SIZE, VARYING_SIZE, Weights, fit_slack
+from canitrain.trace.pool import SAME_SIZE, VARYING_SIZE, Allocations, Weights, fit_slack, fixed_bytes
 from canitrain.trace.stages import StageTracker, divide
 from canitrain.trace.step import StepRecord, record_step
 from canitrain.trace.subject import Built, Shape, Subject
@@ -89,14 +89,31 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
                     f" more than {subject.tolerance:.0%}",
                     hint="have build() return a canitrain.trace.subject.Subject with other fit_shapes or basis terms",
                 )
-    return _with_checks(draft, checks, slack_of(subject, built, real), validation_of(subject, built, real))
+    return _with_checks(draft, checks, slack_of(subject, built, real, records), validation_of(subject, built, real))
 
 
-def slack_of(subject: Subject, built: Built, records: Sequence[StepRecord]) -> Polynomial:
-    """The pool's slack, replayed from the record whose images are nearest to the default size."""
+def slack_of(
+    subject: Subject, built: Built, records: Sequence[StepRecord], others: Sequence[StepRecord] = ()
+) -> Polynomial:
+    """The pool's slack, replayed from the one of ``records`` whose images are nearest to the default size.
+
+    A record of another batch of the same images, among ``others`` too, tells what does not grow with the batch.
+    """
     nearest = _nearest(subject, records)
     sizes = VARYING_SIZE if subject.size_rule is SizeRule.SHORTER_SIDE else SAME_SIZE
-    return fit_slack(nearest.shape, nearest.allocations, _weights(built), subject.basis, sizes)
+    allocations = _with_fixed(nearest, (*records, *others))
+    return fit_slack(nearest.shape, allocations, _weights(built), subject.basis, sizes)
+
+
+def _with_fixed(record: StepRecord, others: Sequence[StepRecord]) -> Allocations:
+    """The allocations of ``record`` with their fixed bytes, where another batch of the same images ran alike."""
+    mine = record.allocations
+    for other in others:
+        theirs = other.allocations
+        alike = other.shape[1:] == record.shape[1:] and other.shape[0] != record.shape[0]
+        if alike and theirs.events == mine.events:
+            return replace(mine, fixed=fixed_bytes(mine.sizes, record.shape[0], theirs.sizes, other.shape[0]))
+    return mine
 
 
 def validation_of(subject: Subject, built: Built, records: Sequence[StepRecord]) -> Polynomial:
