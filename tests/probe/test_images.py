@@ -13,6 +13,7 @@ import pytest
 from canitrain.core.dataset import Dataset
 from canitrain.core.errors import InputError
 from canitrain.probe import images
+from canitrain.probe.image_files import Split, split_of
 from canitrain.probe.images import scan
 
 
@@ -153,6 +154,24 @@ def test_voc_counts_objects_and_its_lists_name_the_splits(tmp_path):
         assert found.source.startswith("scanned: VOC,")
         assert (found.images, found.validation_images) == (2, 1)
         assert (found.boxes_mean, found.boxes_max, found.classes) == (3.0, 4.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("names", "split"),
+    [
+        (("train2017",), Split.TRAIN),
+        (("val2017",), Split.VALIDATION),
+        (("images", "valid"), Split.VALIDATION),
+        (("VisDrone2019-DET-val", "images"), Split.VALIDATION),
+        (("VisDrone2019-DET-test-dev", "images"), Split.TEST),
+        (("my_val",), Split.VALIDATION),
+        (("test2017",), Split.TEST),
+        (("unlabeled2017",), Split.TEST),
+        (("latest", "contest", "cards-value", "crash_tested"), Split.TRAIN),  # no part of a word
+    ],
+)
+def test_the_split_is_what_a_folder_is_called(names, split):
+    assert split_of(names) is split
 
 
 def test_voc_images_of_no_list_do_not_train_and_trainval_stands_in_for_train(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
+import re
 from pathlib import Path
 
 from msgspec import Struct
@@ -30,6 +31,13 @@ _VOC_LISTS = (
 """Files of ``ImageSets/Main``; what a later one names counts."""
 
 
+_SPOKEN = (
+    (re.compile(r"^val|[-_. ](?:val|valid|validation)(?![a-z])"), Split.VALIDATION),
+    (re.compile(r"^test|[-_. ]test(?:ing)?(?![a-z])|^unlabel"), Split.TEST),
+)
+"""Names that say a split: ``val2017``, ``VisDrone2019-DET-test-dev``; nobody trains a detector on ``unlabeled2017``."""
+
+
 class ImageFile(Struct, frozen=True, kw_only=True):
     """One file with an image's suffix."""
 
@@ -42,7 +50,7 @@ def find_images(directory: Path) -> tuple[ImageFile, ...]:
 
     A link to a folder that ``directory`` itself lies in is not: what else is there is no part of the dataset.
 
-    The split comes from folder names: ``val*`` and ``test*`` say so, everything else trains. PASCAL VOC's splits are
+    The split comes from folder names: ``val*``, ``*-val`` and ``test*`` say so, everything else trains. PASCAL VOC's splits are
     the lists in ``ImageSets/Main``.
     """
     found = []
@@ -74,10 +82,9 @@ def find_images(directory: Path) -> tuple[ImageFile, ...]:
 def split_of(names: tuple[str, ...]) -> Split:
     """The split that folder or file names speak of; training where none does."""
     for name in (name.lower() for name in names):
-        if name.startswith("val") or name.endswith("_val"):
-            return Split.VALIDATION
-        if name.startswith("test") or name.endswith("_test"):
-            return Split.TEST
+        for pattern, split in _SPOKEN:
+            if pattern.search(name):
+                return split
     return Split.TRAIN
 
 
