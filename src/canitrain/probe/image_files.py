@@ -50,8 +50,8 @@ def find_images(directory: Path) -> tuple[ImageFile, ...]:
 
     A link to a folder that ``directory`` itself lies in is not: what else is there is no part of the dataset.
 
-    The split comes from folder names: ``val*``, ``*-val`` and ``test*`` say so, everything else trains. PASCAL VOC's splits are
-    the lists in ``ImageSets/Main``.
+    The split comes from folder names: ``val*``, ``*-val`` and ``test*`` say so, everything else trains.
+    PASCAL VOC's splits are the lists in ``ImageSets/Main``.
     """
     found = []
     seen: set[tuple[int, int]] = set()
