@@ -76,6 +76,7 @@ def test_a_saved_machine_is_read_back_as_it_was_printed(tmp_path):
     saved = tmp_path / "host.json"
     done = canitrain("probe", "--json", "--save", str(saved))
     printed = msgspec.json.decode(done.stdout, type=Hardware)
+    assert f"check --model fasterrcnn --images 20000 --hardware {saved}" in done.stderr
     assert load_hardware(saved) == msgspec.structs.replace(printed, origin=str(saved))
 
 

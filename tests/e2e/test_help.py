@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from commands import Terminal
 
+from canitrain.catalog.locate import profiles_path
 from canitrain.cli.app import COMMANDS
 
 
@@ -24,6 +25,12 @@ def test_help_names_every_command(terminal: Terminal, arguments: tuple[str, ...]
 
     assert all(command in finished.out for command in COMMANDS)
     assert "canitrain check --model fasterrcnn --images 20000" in finished.out
+
+
+def test_help_names_every_dataset(terminal: Terminal) -> None:
+    text = terminal("check", "--help").out.replace("\n", " ")
+
+    assert all(path.stem in text for path in (profiles_path() / "datasets").glob("*.toml"))
 
 
 def test_nothing_typed_is_no_error_with_an_empty_message(terminal: Terminal) -> None:

@@ -67,7 +67,8 @@ Data = Annotated[
 ]  # fmt: skip
 DatasetName = Annotated[
     str | None,
-    typer.Option("--dataset", metavar="NAME", help="Whose images they are like: coco unless given, voc, imagenet.",
+    typer.Option("--dataset", metavar="NAME",
+                 help="Whose images they are like: coco unless given, imagenet, kitti, open-images, visdrone, voc.",
                  rich_help_panel=_WHAT),
 ]  # fmt: skip
 ImageBytes = Annotated[

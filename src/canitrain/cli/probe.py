@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from canitrain.cli.output import answer, check_writable, file_to_write, terminal_columns
+from canitrain.cli.output import answer, check_writable, file_to_write, tell, terminal_columns
 
 EXAMPLES = (
     "canitrain probe",
@@ -50,4 +50,6 @@ def probe_command(
         from canitrain.render.hardware import hardware_text  # noqa: PLC0415 - not for --json
 
         answer(hardware_text(hardware, columns=terminal_columns()))
+    if save is not None:
+        tell(f"saved in {save}; next: canitrain check --model fasterrcnn --images 20000 --hardware {save}")
     return 0
