@@ -35,6 +35,10 @@ def test_images_that_were_only_counted_say_what_they_are_taken_to_be_like() -> N
     assert images_line(counted).endswith("none for validation")
 
 
+def test_images_without_boxes_do_not_speak_of_any() -> None:
+    assert ": 64.0 KiB and 0.48 megapixels on average; 1,200" in images_line(replace(SCANNED, boxes_mean=0.0))
+
+
 def test_every_format_for_people_tells_them() -> None:
     report = replace(REPORT, dataset=SCANNED)
     for format_ in (Format.TEXT, Format.MARKDOWN, Format.HTML, Format.GITHUB):

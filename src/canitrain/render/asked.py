@@ -30,9 +30,8 @@ def asked_rows_with_batch(report: Report) -> dict[str, str]:
 def images_line(dataset: Dataset) -> str:
     """What the images are taken to be like: size of a file, pixels and boxes, and how many validate."""
     found = f" ({dataset.source.removeprefix('scanned: ')})" if dataset.path is not None else ""
-    each = (
-        f"{format_bytes(dataset.image_bytes)}, {dataset.image_pixels / MEGAPIXEL:.2g} megapixels and "
-        f"{dataset.boxes_mean:.2g} boxes on average"
-    )
+    sizes = [format_bytes(dataset.image_bytes), f"{dataset.image_pixels / MEGAPIXEL:.2g} megapixels"]
+    sizes += [f"{dataset.boxes_mean:.2g} boxes"] if dataset.boxes_mean else []
+    each = f"{', '.join(sizes[:-1])} and {sizes[-1]} on average"
     validation = f"{dataset.validation_images:,}" if dataset.validation_images else "none"
     return f"{dataset.name}{found}: {each}; {validation} for validation"
