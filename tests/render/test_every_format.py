@@ -78,7 +78,7 @@ def test_a_report_without_estimates_renders(format_: Format) -> None:
     assert "the GPUs could not be read" in render(empty, format_, explain=True)
 
 
-@pytest.mark.parametrize("columns", [72, 80, 100, 120])
+@pytest.mark.parametrize("columns", [40, 50, 71, 72, 80, 100, 120])
 def test_text_fits_its_columns(columns: int) -> None:
     for report in variants():
         lines = render(report, Format.TEXT, columns=columns, explain=True).splitlines()

@@ -171,9 +171,9 @@ def _suggestion(text: str) -> str:
 
     wanted = parse_name(text)
     if wanted.memory_gib is not None:
-        shared = [card for _, card in _ranked(" ".join(wanted.words)) if card.unified_memory]
-        if shared:
-            return f"name the chip alone, {shared[0].name}, and its memory with --ram {wanted.memory_gib}GiB"
+        chips = [card for _, card in _ranked(" ".join(wanted.words)) if card.unified_memory]
+        if chips:
+            return f"name the chip alone, {chips[0].name}, and its memory with --ram {wanted.memory_gib}GiB"
     spelled = " ".join(sorted(wanted.words))
     nearness: dict[str, tuple[int, float]] = {}
     for card, named in _labelled():

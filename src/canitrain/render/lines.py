@@ -10,6 +10,9 @@ from msgspec import Struct
 
 from canitrain.core.report import Status
 
+BAR_COLUMNS = 72
+"""Narrower terminals get words and numbers alone."""
+
 
 class Tone(enum.Enum):
     """What a span is; how it looks is decided in one place."""

@@ -9,12 +9,12 @@ from canitrain.render import headline
 from canitrain.render.asked import asked_rows
 from canitrain.render.batch_table import batch_lines
 from canitrain.render.figures import bar, duration_interval, energy, epoch, images_per_s, percent
-from canitrain.render.lines import EMPTY_LINE, STATUS_TONE, Line, Span, Tone, labelled, paint
+from canitrain.render.lines import BAR_COLUMNS, EMPTY_LINE, STATUS_TONE, Line, Span, Tone, labelled, paint
 from canitrain.render.memory_timeline import timeline_lines
 from canitrain.render.needs import Need, needs
 from canitrain.render.words import BOTTLENECK, EVIDENCE, STATUS
 
-LEAST_COLUMNS, MOST_COLUMNS = 72, 120
+LEAST_COLUMNS, MOST_COLUMNS = 40, 120
 INDENT = 11
 TOLD_RATIO = 0.02
 """A part of the step that is smaller than this share of it is not worth a word."""
@@ -22,7 +22,7 @@ NEED_COLUMNS, BUDGET_COLUMNS, PERCENT_COLUMNS = 23, 17, 7
 
 
 def render_text(report: Report, *, columns: int = 80, color: bool = False, explain: bool = False) -> str:
-    """The report in at most ``columns`` columns (72 to 120), with ANSI colour where ``color``."""
+    """The report in at most ``columns`` columns (40 to 120), with ANSI colour where ``color``."""
     width = min(max(columns, LEAST_COLUMNS), MOST_COLUMNS)
     blocks = [
         _answer(report, width),
@@ -58,7 +58,16 @@ def _asked(report: Report, width: int) -> list[Line]:
 
 
 def _needs(report: Report, width: int) -> list[Line]:
-    return [_need_line(row, width) for row in needs(report)]
+    return [line for row in needs(report) for line in _need_lines(row, width)]
+
+
+def _need_lines(row: Need, width: int) -> list[Line]:
+    """One line with a bar; a sentence where the terminal has no room for bars."""
+    if width >= BAR_COLUMNS:
+        return [_need_line(row, width)]
+    share = "" if row.budget is None else f", {percent(row.need.expected, row.budget)}"
+    text = f"{row.need_text} of {row.budget_text}{share}"
+    return labelled(row.label, text, columns=width, indent=INDENT, tone=STATUS_TONE[row.status])
 
 
 def _need_line(row: Need, width: int) -> Line:
@@ -124,6 +133,8 @@ def _help(report: Report, width: int) -> list[Line]:
 def _cards(report: Report, width: int) -> list[Line]:
     if not report.cards:
         return []
+    if width < BAR_COLUMNS:
+        return _cards_as_sentences(report, width)
     name_columns = max(len(card.name) for card in report.cards)
     head = f"{'one of these, idle'.ljust(name_columns)}  batch     memory  whole run"
     lines: list[Line] = labelled("Would do", head, columns=INDENT + len(head), indent=INDENT)
@@ -143,6 +154,16 @@ def _cards(report: Report, width: int) -> list[Line]:
     if (common := headline.cards_line(report.cards)) is not None:
         lines += labelled("", common, columns=width, indent=INDENT)
     return lines
+
+
+def _cards_as_sentences(report: Report, width: int) -> list[Line]:
+    lines: list[Line] = []
+    for card in report.cards:
+        takes = f"{format_bytes(card.device_bytes)}, {format_duration(card.total_s)}, {STATUS[card.status].lower()}"
+        text = f"{card.name}: batch {card.batch_size}, {takes}"
+        lines += labelled("" if lines else "Would do", text, columns=width, indent=INDENT)
+    common = headline.cards_line(report.cards)
+    return lines if common is None else lines + labelled("", common, columns=width, indent=INDENT)
 
 
 def _warnings(report: Report, width: int) -> list[Line]:
