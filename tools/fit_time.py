@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from calibration_toml import read_time_toml, write_time_toml
+from msgspec.structs import replace
 from scipy.optimize import least_squares
 from time_table import CELLS, LONE_PRIORS, STARTS, Table, prior, start_of
 from timed_runs import TimedAddition, TimedRun, published_runs, timed_additions, timm_runs
@@ -32,7 +33,9 @@ from canitrain.core.time_calibration import (
     LevelWidth,
     Rate,
     TimeCalibration,
+    UnfittedWidth,
 )
+from canitrain.estimate.convolution_time import has_grouped_convolutions
 from canitrain.estimate.device_rates import CONVOLUTIONS
 
 ERROR_SCALE = 0.1
@@ -157,10 +160,15 @@ def main() -> None:
     plain = np.array([run.training and not run.channels_last for run in runs])
     alone = np.array([isinstance(run, TimedAddition) for run in runs])
     forward = ~table.training & ~alone
+    grouped = np.array([run.model in profiles and has_grouped_convolutions(profiles[run.model]) for run in runs])
+    nhwc = table.training & ~plain
     widths = {}
     for title, predicted, rows, level in (
-        ("training, NCHW, unseen model on a card of the fit", by_model, plain & many, EvidenceLevel.CALIBRATED),
-        ("training, NHWC, unseen model on a card of the fit", by_model, table.training & ~plain & many, None),
+        ("training, NCHW, unseen model on a card of the fit", by_model, plain & many, None),
+        ("training, NHWC, grouped convolutions", by_model, nhwc & grouped & many, None),
+        ("training, NHWC, no grouped convolutions", by_model, nhwc & ~grouped & many, None),
+        ("training, NHWC, unseen model on a card of the fit", by_model, nhwc & many, None),
+        ("training, all but grouped in NHWC", by_model, (plain | (nhwc & ~grouped)) & many, EvidenceLevel.CALIBRATED),
         ("inference, unseen model on a card of the fit", by_model, forward & many, None),
         ("training, unseen card", by_card, plain, EvidenceLevel.GENERATION),
         ("training, unseen card, published only", by_card, plain & ~many, None),
@@ -179,7 +187,16 @@ def main() -> None:
     _print_worst(table, by_model, plain)
     _print_coefficients(logs)
     if options.write:
-        write_time_toml(options.write, fitted(read_time_toml(options.write), table, logs, widths))
+        rows = nhwc & grouped & many
+        low, high = np.quantile((table.step_s / by_model)[rows], (TAIL, 1 - TAIL))
+        case = UnfittedWidth(
+            low_ratio=float(low),
+            high_ratio=float(high),
+            source=FITTED,
+            residual=f"held-out rows: {_summary(by_model, table.step_s, rows)}",
+        )
+        calibration = fitted(read_time_toml(options.write), table, logs, widths)
+        write_time_toml(options.write, replace(calibration, grouped_channels_last_width=case))
 
 
 def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[EvidenceLevel, Width]) -> TimeCalibration:
@@ -211,7 +228,7 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
 
     shapes = {name: coefficient(getattr(old.convolution, name), name) for name in old.convolution.__struct_fields__}
 
-    return msgspec.structs.replace(
+    return replace(
         old,
         fitted_cards=tuple(sorted({card.name for card in training})),
         fitted_generations=tuple(sorted({card.generation for card in table.cards}, key=lambda g: g.value)),
@@ -223,7 +240,7 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
         cache_ratio=coefficient(old.cache_ratio, "cache_ratio"),
         convolution=ConvolutionShapes(**shapes),
         operand_bytes_per_cycle=coefficient(old.operand_bytes_per_cycle, "operand_bytes_per_cycle"),
-        launch=msgspec.structs.replace(
+        launch=replace(
             old.launch,
             kernel_s=coefficient(old.launch.kernel_s, "launch_kernel_s"),
             reference_hz=Coefficient(

@@ -109,7 +109,7 @@ class LevelWidth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class UnfittedWidth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far truth may lie from the estimate where the model's library was in no fit; never narrower than the level.
+    """How far truth may lie from the estimate in a case that the levels do not know; never narrower than the level.
 
     Ratios are low / expected and high / expected.
     """
@@ -226,6 +226,9 @@ class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ema_kernels_per_tensor: Coefficient
     width: tuple[LevelWidth, ...]
     unfitted_width: UnfittedWidth
+    """Where the model's library was in no fit."""
+    grouped_channels_last_width: UnfittedWidth
+    """Convolutions with several channels a group in NHWC."""
     launch: LaunchCosts
     links: Links
     cpu: CpuRates

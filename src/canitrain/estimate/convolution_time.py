@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from canitrain.core.polynomial import BatchShape
-from canitrain.core.profile import Convolution, Phase, Trace, WorkKind
+from canitrain.core.profile import Convolution, ModelProfile, Phase, Trace, WorkKind
 from canitrain.core.units import FLOPS_PER_MAC
 from canitrain.estimate.device_rates import CONVOLUTIONS, DeviceRates
 
@@ -46,6 +46,12 @@ class ConvolutionPass(Struct, frozen=True, kw_only=True):
     winograd: bool
     unaligned: bool
     """Channels that matrix units in half precision cannot load eight at a time."""
+
+
+def has_grouped_convolutions(profile: ModelProfile) -> bool:
+    """Whether any convolution has several groups of several channels, as in ResNeXt."""
+    traces = profile.traces.values()
+    return any(1 < layer.groups < layer.in_channels for trace in traces for layer in trace.convolutions)
 
 
 def passes(trace: Trace, shape: BatchShape) -> Iterator[ConvolutionPass]:

@@ -68,7 +68,7 @@ class DeviceRates(Struct, frozen=True, kw_only=True):
         larger, smaller = max(compute_s, traffic_s), min(compute_s, traffic_s)
         if not smaller or self.overlap_power == math.inf:
             return larger
-        return larger * (1 + (smaller / larger) ** self.overlap_power) ** (1 / self.overlap_power)
+        return larger * math.pow(1 + math.pow(smaller / larger, self.overlap_power), 1 / self.overlap_power)
 
 
 def rate_of(kind: WorkKind, precision: Precision, spec: GpuSpec) -> Rate:

@@ -8,7 +8,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from canitrain.core.dataset import Dataset
-from canitrain.core.evidence import EvidenceLevel
 from canitrain.core.fact import value_or_none
 from canitrain.core.feed import Feed, FeedRates
 from canitrain.core.gpu import GpuSpec
@@ -19,6 +18,7 @@ from canitrain.core.recipe import Recipe
 from canitrain.core.report import Bottleneck, StepParts, Time
 from canitrain.core.time_calibration import LevelWidth, RunCosts, TimeCalibration
 from canitrain.core.units import HOUR_S
+from canitrain.estimate.convolution_time import has_grouped_convolutions
 from canitrain.estimate.cpu_time import training_cores
 from canitrain.estimate.shapes import time_shape
 from canitrain.estimate.step_time import StepTime, step_time
@@ -110,19 +110,17 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
 def _width(profile: ModelProfile, recipe: Recipe, device: GpuSpec | Cpu, calibration: TimeCalibration) -> LevelWidth:
     """The width of the evidence, and at least that of implementations which no fit had seen.
 
-    Channels-last runs scatter too much for a narrow interval: grouped convolutions have no good kernels there.
+    Grouped convolutions (ResNeXt, RegNet) have quick kernels in NHWC for some shapes and slow ones for others.
     """
     level = time_evidence(profile, device, calibration).level
-    if recipe.channels_last:
-        level = EvidenceLevel.DATASHEET
     width = next(row for row in calibration.width if row.level is level)
-    if is_fitted(profile, calibration):
-        return width
-    unfitted = calibration.unfitted_width
+    cases = [] if is_fitted(profile, calibration) else [calibration.unfitted_width]
+    if recipe.channels_last and has_grouped_convolutions(profile):
+        cases.append(calibration.grouped_channels_last_width)
     return replace(
         width,
-        low_ratio=min(width.low_ratio, unfitted.low_ratio),
-        high_ratio=max(width.high_ratio, unfitted.high_ratio),
+        low_ratio=min([width.low_ratio, *(case.low_ratio for case in cases)]),
+        high_ratio=max([width.high_ratio, *(case.high_ratio for case in cases)]),
     )
 
 
