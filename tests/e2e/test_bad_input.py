@@ -86,6 +86,12 @@ CASES = {
         "traced at one image size only",
         "--multi-scale",
     ),
+    "a library that is not traced": (
+        ("trace", "keras:vgg", "--output", "never.json"),
+        "'keras' is no",
+        "timm:resnet50",
+    ),
+    "a file that is not there": (("trace", "no.py:build", "--output", "never.json"), "no Python file no.py", "path"),
     "a traced size for a library that takes none": (
         ("trace", "yolov5:yolov5s", "--image-size", "320", "--output", "never.json"),
         "yolov5:yolov5s is not traced at a size",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -51,5 +52,5 @@ def probe_command(
 
         answer(hardware_text(hardware, columns=terminal_columns()))
     if save is not None:
-        tell(f"saved in {save}; next: canitrain check --model fasterrcnn --images 20000 --hardware {save}")
+        tell(f"saved in {save}; next: canitrain check --model fasterrcnn --images 20000 --hardware {quote(str(save))}")
     return 0

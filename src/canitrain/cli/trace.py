@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -53,9 +54,9 @@ def trace_command(
     from canitrain.trace.writer import profile_json  # noqa: PLC0415
 
     spec = spec if image_size is None else at_size(spec, image_size)
-    tell(f"tracing {spec}: this runs several training steps and can take minutes")
-    profile = trace_spec(spec)
+    slow = f"tracing {spec}: this runs several training steps and can take minutes"
+    profile = trace_spec(spec, begins=lambda: tell(slow))
     write_file(output, profile_json(profile))
     tell(f"{profile.title}: {profile.parameters:,} parameters, {format_bytes(output.stat().st_size)} in {output}")
-    tell(f"next: canitrain check --model {output} --images 20000")
+    tell(f"next: canitrain check --model {quote(str(output))} --images 20000")
     return 0

@@ -78,11 +78,12 @@ def at_size(spec: str, image_size: int) -> str:
     return f"{spec.partition('@')[0]}@{image_size}"
 
 
-def trace_spec(spec: str) -> ModelProfile:
+def trace_spec(spec: str, *, begins: Callable[[], None] = lambda: None) -> ModelProfile:
     """The profile of the model that ``spec`` names, traced now.
 
     Args:
         spec: ``library:name``, or ``FILE.py:function`` (the protocol is in ``adapters/file.py``).
+        begins: Called when the model was found, before the part that takes long.
 
     Raises:
         InputError: the spec names no model, or the model does not trace within its tolerance.
@@ -90,6 +91,7 @@ def trace_spec(spec: str) -> ModelProfile:
     """
     try:
         subject = subject_of(spec)
+        begins()
         from canitrain.trace.profile import trace_subject  # noqa: PLC0415 - imports torch
 
         return trace_subject(subject)
