@@ -65,9 +65,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("calibration", type=Path)
     parser.add_argument("traces", type=Path)
+    parser.add_argument("--memory-traces", type=Path, help="of the timm that the memory runs had (tools/fit_memory.py)")
     parser.add_argument("--write", action="store_true", help="write docs/accuracy.md and docs/accuracy.svg")
     options = parser.parse_args()
-    text = as_csv(options.calibration, options.traces)
+    text = as_csv(options.calibration, options.traces, options.memory_traces or options.traces)
     if not options.write:
         sys.stdout.write(text)
         return
@@ -78,13 +79,15 @@ def main() -> None:
         sys.exit(run(["accuracy", "--measurements", str(runs), "--skip-unknown", *outputs]))
 
 
-def as_csv(calibration: Path, traces: Path) -> str:
+def as_csv(calibration: Path, traces: Path, memory_traces: Path) -> str:
     """All measured runs."""
-    traced = {path.stem: str(path) for path in sorted(traces.glob("*.json"))}
+    traced, of_memory = (
+        {path.stem: str(path) for path in sorted(folder.glob("*.json"))} for folder in (traces, memory_traces)
+    )
     text = io.StringIO()
     writer = csv.DictWriter(text, (*COLUMNS, *MORE_COLUMNS), restval="", lineterminator="\n")
     writer.writeheader()
-    for lines in (timm_memory(calibration, traced), times(calibration, traced), detectors(calibration)):
+    for lines in (timm_memory(calibration, of_memory), times(calibration, traced), detectors(calibration)):
         writer.writerows(lines)
     return text.getvalue()
 

@@ -65,8 +65,8 @@ class FittedMemory:
     slack_live_ratio: float
     slack_weights_ratio: float
     winograd: float
-    dense: float
-    grouped: float
+    gemm: float
+    """Of dense convolutions that Winograd does not apply to, and of grouped ones."""
     other: float
     slack_untraced_ratio: float
     required_low: float
@@ -85,8 +85,7 @@ DRAFT = FittedMemory(
     slack_live_ratio=0.02,
     slack_weights_ratio=0.2,
     winograd=1.0,
-    dense=1.0,
-    grouped=1.0,
+    gemm=1.0,
     other=0.1,
     slack_untraced_ratio=0.11,
     required_low=0.95,
@@ -121,8 +120,8 @@ def calibration_of(fitted: FittedMemory) -> MemoryCalibration:
         context_other=_context(OTHER_CONTEXT_MIB, "the range of the NVIDIA generations; nothing measured"),
         matrix_workspace=Workspace(
             winograd=ratio(fitted.winograd, copies),
-            dense=ratio(fitted.dense, copies),
-            grouped=ratio(fitted.grouped, copies),
+            dense=ratio(fitted.gemm, copies),
+            grouped=ratio(fitted.gemm, copies),
             other=ratio(fitted.other, copies),
         ),
         vector_workspace=Workspace(

@@ -75,6 +75,15 @@ def test_the_three_memory_kinds_are_predicted_in_order(replay):
     assert allocated <= reserved < device
 
 
+def test_a_card_shows_no_more_than_it_has(replay):
+    # 512 images of YOLOv5s take far more than 40 GiB; a run that was measured kept to its card, or had a larger one
+    lines = [row(batch_size=512, memory_kind="device", memory_bytes=size) for size in (38e9, 60e9)]
+    _, out, _ = replay([*lines, row(batch_size=512, memory_kind="reserved", memory_bytes=38e9)], "--json")
+    device, larger, reserved = (each["predicted"] for each in json.loads(out)["rows"])
+    assert (device, larger) == (40 * 2**30, 60e9)
+    assert reserved > larger
+
+
 @pytest.mark.parametrize(
     ("name", "text", "same_as"),
     [

@@ -54,18 +54,19 @@ def _compare(run: Run, dataset: Dataset, calibration: Calibration) -> Iterable[A
     measurement, profile, card, recipe = run.measurement, run.profile, run.card, run.recipe
     if measurement.memory_bytes is not None and measurement.memory_kind is not None:
         memory = _memory(run, recipe, dataset, calibration)
-        predicted = _memory_figure(memory, measurement.memory_kind)
+        # A run that took more than the named card has was on its larger version.
+        shown_bytes = max(float(card.memory_bytes), measurement.memory_bytes)
+        predicted = _memory_figure(memory, measurement.memory_kind, shown_bytes)
         if measurement.validated is None:
             # The steps alone are expected, as measure and a log's first epoch see them; it may have been later.
             after = _memory(run, replace(recipe, validation=True), dataset, calibration)
-            predicted = replace(predicted, high=_memory_figure(after, measurement.memory_kind).high)
+            predicted = replace(predicted, high=_memory_figure(after, measurement.memory_kind, shown_bytes).high)
         yield AccuracyRow(
             run=run,
             figure=Figure.MEMORY_BYTES,
             measured=measurement.memory_bytes,
             predicted=predicted,
-            # A run that took more than the named card has was on its larger version.
-            refused=memory.required_bytes.low > max(card.memory_bytes, measurement.memory_bytes),
+            refused=memory.required_bytes.low > shown_bytes,
         )
     if measurement.step_s is None and measurement.images_per_s is None:
         return
@@ -93,14 +94,23 @@ def _memory(run: Run, recipe: Recipe, dataset: Dataset, calibration: Calibration
     )
 
 
-def _memory_figure(memory: GpuMemory, kind: MemoryKind) -> Interval:
+def _memory_figure(memory: GpuMemory, kind: MemoryKind, shown_bytes: float) -> Interval:
     match kind:
         case MemoryKind.ALLOCATED:
             return memory.allocated_bytes
         case MemoryKind.RESERVED:
             return memory.reserved_bytes
         case MemoryKind.DEVICE:
-            return memory.device_bytes
+            return _as_shown(memory.device_bytes, shown_bytes)
+
+
+def _as_shown(demand: Interval, most_bytes: float) -> Interval:
+    """What a card of ``most_bytes`` shows of a demand: a pool that runs short gives cached blocks back."""
+    return Interval(
+        low=min(demand.low, most_bytes),
+        expected=min(demand.expected, most_bytes),
+        high=min(demand.high, most_bytes),
+    )
 
 
 _HOST = unknown_machine("published run", "a published run does not say")
