@@ -74,6 +74,10 @@ def test_a_batch_that_more_likely_runs_out_is_risky(status: Status, least_gib: f
     assert fit_word(report, report.batches[0]) == word
 
 
+def test_a_risky_batch_has_the_colour_of_tight_in_html() -> None:
+    assert '<td><span class="badge tight">RISKY</span></td>' in render(with_least(Status.TIGHT, 99.0), Format.HTML)
+
+
 def test_the_batch_table_shows_the_least_that_runs() -> None:
     on_gpu, on_cpu = (render(with_least(Status.TIGHT, least_gib), Format.TEXT) for least_gib in (11.3, None))
     (row,) = (line for line in on_gpu.splitlines() if line.startswith("squeezed"))
