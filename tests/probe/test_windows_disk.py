@@ -5,9 +5,12 @@ from __future__ import annotations
 import struct
 
 import pytest
+from recorded_machine import RecordedMachine
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import StorageKind
+from canitrain.probe.host import Host
+from canitrain.probe.storage import read_storage
 from canitrain.probe.windows_disk import read_windows_disk
 
 SATA, USB, SPACES, ISCSI, VIRTUAL, NVME = 11, 7, 16, 9, 14, 17
@@ -40,6 +43,14 @@ def answer(bus: int, product: str, *, turns: bool | None = None, drive: int = FI
 def test_the_kind_follows_from_drive_model_bus_and_seek_penalty(told, kind, device):
     disk = read_windows_disk(told)
     assert (disk.kind.value, disk.device.value) == (kind, device)
+
+
+def test_a_system_that_nobody_knows_is_not_asked_like_windows():
+    machine = RecordedMachine("windows-rtx4070")
+    machine.facts["platform"]["system"] = "FreeBSD"
+    kind = read_storage(Host(machine), machine.data_path).kind
+    assert isinstance(kind, Unknown)
+    assert "Linux, macOS and Windows only" in kind.reason
 
 
 @pytest.mark.parametrize(

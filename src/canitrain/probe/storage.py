@@ -20,6 +20,9 @@ MOUNTINFO = "/proc/self/mountinfo"
 MEMORY_FILESYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 
 
+ELSEWHERE = Unknown(reason="disks are read on Linux, macOS and Windows only; give --storage")
+
+
 class _Place(Struct, frozen=True, kw_only=True):
     """What a path lies on."""
 
@@ -39,8 +42,10 @@ def read_storage(host: Host, path: str) -> Storage:
             place = _linux(host, existing)
         case "Darwin":
             place = _macos(host, existing)
-        case _:
+        case "Windows":
             place = _windows(host, existing)
+        case _:
+            place = _Place(disk=Disk(kind=ELSEWHERE, device=ELSEWHERE), filesystem=ELSEWHERE)
     return Storage(
         path=path,
         kind=place.disk.kind,
