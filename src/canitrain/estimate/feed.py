@@ -74,9 +74,11 @@ def feed(
         )
 
     later_s = later_decodes * cost.fetch_s + cost.finish_s
-    # Each file comes from the device once in the first epoch; a mosaic's further reads find what memory kept.
-    first_cached_ratio = cached_ratio * (1 - 1 / first_decodes)
-    later = storage(file_bytes, later_reads, cached_ratio) if later_reads else storage(file_bytes, 1, 1.0)
+    # Each file comes from the device once; a mosaic's further reads, and later epochs, find what memory kept.
+    unseen_ratio = _unseen_ratio(recipe, first_decodes)
+    first_cached_ratio = cached_ratio * (1 - recipe.nodes * (1 - unseen_ratio) / first_decodes)
+    later_cached_ratio = cached_ratio * _seen_ratio(recipe, unseen_ratio)
+    later = storage(file_bytes, later_reads, later_cached_ratio) if later_reads else storage(file_bytes, 1, 1.0)
     return Feed(
         first=FeedRates(
             loader_images_per_s=loader(first_decodes * cost.fetch_s + cost.finish_s),
@@ -171,6 +173,20 @@ def _cached_ratio(
         case CacheMode.DISK:
             file_bytes = decoded
     return min(1.0, max(0.0, left_bytes / max(1.0, dataset.images * file_bytes)))
+
+
+def _unseen_ratio(recipe: Recipe, reads: int) -> float:
+    """Share of the files that one of several nodes has not read after an epoch, ``reads`` of them an image; 0 of one.
+
+    Each epoch deals all images out anew. Source: torch ``utils/data/distributed.py``, ``DistributedSampler``.
+    """
+    return (1 - 1 / recipe.nodes) ** reads
+
+
+def _seen_ratio(recipe: Recipe, unseen_ratio: float) -> float:
+    """Share of the files that a node has read before, in the mean over the epochs after the first."""
+    later = max(1, recipe.epochs - 1)
+    return 1 - sum(unseen_ratio**epoch for epoch in range(1, later + 1)) / later if unseen_ratio else 1.0
 
 
 def _warnings(recipe: Recipe, hardware: Hardware, cores: float) -> tuple[str, ...]:
