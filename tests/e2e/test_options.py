@@ -58,6 +58,14 @@ def test_images_scale_the_validation_images(terminal: Terminal) -> None:
     assert (dataset["images"], dataset["validation_images"]) == (20000, 845)
 
 
+@pytest.mark.parametrize(("model", "like"), [("resnet50", "imagenet"), ("yolov5s", "coco")])
+def test_images_are_like_those_that_such_models_train_on_unless_said_otherwise(
+    terminal: Terminal, model: str, like: str
+) -> None:
+    assert report(terminal, model=model)["dataset"]["name"] == f"20000 images like {like}"
+    assert report(terminal, "--dataset", "voc", model=model)["dataset"]["name"] == "20000 images like voc"
+
+
 def test_described_gpu_replaces_the_machines(terminal: Terminal) -> None:
     document = report(terminal, "--gpu", "2x A100 80GB", host="cpu-only-laptop")
 

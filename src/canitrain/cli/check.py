@@ -6,7 +6,7 @@ from pathlib import Path
 
 from canitrain.check import check
 from canitrain.cli import check_options as options
-from canitrain.cli.dataset import DatasetOptions, find_dataset
+from canitrain.cli.dataset import DatasetOptions, find_dataset, usual_dataset
 from canitrain.cli.machine import MachineOptions, find_machine
 from canitrain.cli.output import answer, check_writable, tell, terminal_columns, wants_color, write_file
 from canitrain.cli.recipe import PrecisionChoice, RecipeOptions, decide_recipe
@@ -134,7 +134,7 @@ def _check(
     """The report; where the machine has no GPU or does not do, with the catalog's cards that would."""
     from canitrain.catalog import load_calibration, load_cards  # noqa: PLC0415
 
-    dataset, recipe = find_dataset(images_asked), decide_recipe(recipe_asked, profile, machine)
+    dataset, recipe = find_dataset(images_asked, usual_dataset(profile)), decide_recipe(recipe_asked, profile, machine)
     calibration, measured = load_calibration(), _measured_here(machine)
     if best_kind(machine, recipe.device):
         report = check(machine, profile, dataset, recipe, calibration, (), measured)

@@ -68,7 +68,8 @@ Data = Annotated[
 DatasetName = Annotated[
     str | None,
     typer.Option("--dataset", metavar="NAME",
-                 help="Whose images they are like: coco unless given, imagenet, kitti, open-images, visdrone, voc.",
+                 help="Whose images they are like: coco (imagenet for classifiers) unless given, kitti, open-images, "
+                 "visdrone, voc.",
                  rich_help_panel=_WHAT),
 ]  # fmt: skip
 ImageBytes = Annotated[

@@ -9,16 +9,20 @@ from msgspec.structs import replace
 
 from canitrain.core.dataset import Dataset
 from canitrain.core.errors import InputError
+from canitrain.core.profile import ModelProfile
 from canitrain.core.units import parse_bytes
 
 DEFAULT_DATASET = "coco"
+CLASSIFIERS_DATASET = "imagenet"
+CLASSIFIERS_LIBRARY = "timm"
+"""Whose models are all classifiers."""
 
 
 class DatasetOptions(Struct, frozen=True, kw_only=True):
     """What was typed."""
 
     name: str | None = None
-    """Of a known dataset; ``DEFAULT_DATASET`` where none was typed."""
+    """Of a known dataset; the model's usual one where none was typed."""
     images: int | None = None
     data: Path | None = None
     image_bytes: str | None = None
@@ -63,8 +67,17 @@ def _how_many(name: str | None) -> str:
     return f"all of {known.name}: --images {known.images}; --dataset only says what images are like"
 
 
-def find_dataset(options: DatasetOptions) -> Dataset:
+def usual_dataset(profile: ModelProfile) -> str:
+    """The name of the dataset whose images a model's are taken to be like: ImageNet's for classifiers, else COCO's."""
+    return CLASSIFIERS_DATASET if profile.implementation.library == CLASSIFIERS_LIBRARY else DEFAULT_DATASET
+
+
+def find_dataset(options: DatasetOptions, usual: str = DEFAULT_DATASET) -> Dataset:
     """The dataset: scanned, or a known one with its count (and what else was typed) replaced.
+
+    Args:
+        options: What was typed.
+        usual: The known dataset where none was typed.
 
     Raises:
         InputError: no dataset has that name, or the folder holds no images.
@@ -74,7 +87,7 @@ def find_dataset(options: DatasetOptions) -> Dataset:
 
         dataset = scan(options.data)
     else:
-        dataset = _like(options)
+        dataset = _like(options, usual)
     if options.image_bytes is not None:
         dataset = replace(dataset, image_bytes=float(parse_bytes(options.image_bytes)))
     if options.boxes_per_image is not None:
@@ -83,11 +96,11 @@ def find_dataset(options: DatasetOptions) -> Dataset:
     return dataset
 
 
-def _like(options: DatasetOptions) -> Dataset:
+def _like(options: DatasetOptions, usual: str) -> Dataset:
     """``--images N`` images like those of the named dataset, with validation images in the same proportion."""
     from canitrain.catalog import load_dataset  # noqa: PLC0415
 
-    known = load_dataset(options.name or DEFAULT_DATASET)
+    known = load_dataset(options.name or usual)
     assert options.images is not None
     share = options.images / known.images
     return replace(
