@@ -22,7 +22,7 @@ from scipy.optimize import least_squares
 from time_table import CELLS, LONE_PRIORS, STARTS, Table, prior, start_of
 from timed_runs import TimedAddition, TimedRun, published_runs, timed_additions, timm_runs
 
-from canitrain.catalog import find_card
+from canitrain.catalog import find_card, load_calibration
 from canitrain.core.evidence import Coefficient, EvidenceLevel
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.profile import ModelProfile, WorkKind
@@ -36,7 +36,7 @@ from canitrain.core.time_calibration import (
     UnfittedWidth,
 )
 from canitrain.estimate.convolution_time import has_grouped_convolutions
-from canitrain.estimate.device_rates import CONVOLUTIONS
+from canitrain.estimate.device_rates import CONVOLUTIONS, sustained
 
 ERROR_SCALE = 0.1
 """Errors beyond this weigh linearly, not squared."""
@@ -147,7 +147,8 @@ def main() -> None:
     options = parser.parse_args()
     profiles = load_profiles(options.traces)
     runs = [*usable_runs(options.calibration, profiles), *timed_additions(options.calibration, ADDITIONS)]
-    table = Table(runs, profiles, {run.card: find_card(run.card) for run in runs})
+    watts = load_calibration().time.sustained_w
+    table = Table(runs, profiles, {run.card: sustained(find_card(run.card), watts) for run in runs})
     print(f"{len(profiles)} profiles, {len(runs)} runs: {dict(Counter(run.source for run in runs))}")
     logs = fit(table, np.ones(len(runs), dtype=bool))
     models = {name: index % FOLDS for index, name in enumerate(np.random.default_rng(1).permutation(sorted(profiles)))}

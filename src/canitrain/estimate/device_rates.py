@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from canitrain.core.evidence import Coefficient
 from canitrain.core.gpu import Generation, GpuSpec
 from canitrain.core.hardware import Cpu
 from canitrain.core.profile import Precision, WorkKind
@@ -24,6 +27,9 @@ NO_MATRIX_UNITS = frozenset(
 
 GP100 has a doubled vector rate for half precision, but cuDNN accumulates in fp32 for training and does not use it.
 """
+CLOCK_POWER = 3
+"""Dynamic power of CMOS is capacity x voltage squared x clock, and the voltage follows the clock."""
+HZ_PER_GHZ = 1e9
 CONVOLUTIONS = frozenset({WorkKind.CONV, WorkKind.DEPTHWISE_CONV})
 OPERAND_BYTES = {Rate.FP32: 4, Rate.TF32: 4, Rate.FP16: 2, Rate.CPU: 4}
 """Bytes of one number as kernels load it, by rate: two operands for two FLOPs."""
@@ -81,9 +87,35 @@ def rate_of(kind: WorkKind, precision: Precision, spec: GpuSpec) -> Rate:
     return Rate.TF32 if kind in CONVOLUTIONS and spec.tf32_flops_per_s is not None else Rate.FP32
 
 
+def sustained(spec: GpuSpec, watts: Mapping[Generation, Coefficient]) -> GpuSpec:
+    """``spec`` at the clock that its power holds under load.
+
+    A Tesla T4 has 70 W for 40 multiprocessors at 1.59 GHz, half of what others of its generation have. Power goes with
+    clock and square of the voltage, which goes with the clock. Laptop cards are listed with a clock that they hold.
+    """
+    wanted = watts.get(spec.generation)
+    if wanted is None or spec.tdp_w is None or spec.laptop:
+        return spec
+    watts_each = spec.tdp_w / (spec.multiprocessors * spec.boost_hz / HZ_PER_GHZ)
+    slower = min(1.0, math.pow(watts_each / wanted.value, 1 / CLOCK_POWER))
+
+    def at_clock(peak: float | None) -> float | None:
+        return None if peak is None else peak * slower
+
+    return replace(
+        spec,
+        boost_hz=spec.boost_hz * slower,
+        fp32_flops_per_s=spec.fp32_flops_per_s * slower,
+        tf32_flops_per_s=at_clock(spec.tf32_flops_per_s),
+        fp16_flops_per_s=at_clock(spec.fp16_flops_per_s),
+        bf16_flops_per_s=at_clock(spec.bf16_flops_per_s),
+    )
+
+
 def gpu_rates(spec: GpuSpec, precision: Precision, calibration: TimeCalibration, *, channels_last: bool) -> DeviceRates:
     """Peaks (dense, datasheet) and curves of a card in one precision and layout."""
     layout = Layout.NHWC if channels_last else Layout.NCHW
+    spec = sustained(spec, calibration.sustained_w)
     rates = {kind: rate_of(kind, precision, spec) for kind in WorkKind}
 
     def curve(rate: Rate, kind: WorkKind, *, grouped: bool = False) -> Curve:
