@@ -19,7 +19,7 @@ import numpy as np
 from calibration_toml import read_time_toml, write_time_toml
 from msgspec.structs import replace
 from scipy.optimize import least_squares
-from time_table import CELLS, LONE_PRIORS, STARTS, Table, prior, start_of
+from time_table import CELLS, LONE_PRIORS, STARTS, Table, cell_of, prior, start_of
 from timed_runs import TimedAddition, TimedRun, published_runs, timed_additions, timm_runs
 
 from canitrain.catalog import find_card, load_calibration
@@ -219,7 +219,7 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
             kernel_s=lone[STARTS[start_of(rate, kind)]],
             source=FITTED,
         )
-        for index, (rate, layout, kind, grouped) in enumerate(CELLS)
+        for index, (rate, layout, kind, grouped) in ((cell_of(*cell), cell) for cell in CELLS)
     ]
     training = [card for run, card in zip(table.runs, table.cards, strict=True) if run.training]
     measured = next(row for row in old.width if row.level is EvidenceLevel.MEASURED_HERE)

@@ -24,6 +24,15 @@ CELLS = tuple(
     for grouped in ((False, True) if kind is WorkKind.DEPTHWISE_CONV else (False,))
 )
 """One curve each."""
+
+
+def cell_of(rate: Rate, layout: Layout | None, kind: WorkKind, grouped: bool) -> int:  # noqa: FBT001
+    """The place of their coefficients. PyTorch's own depthwise kernel runs in fp32 as in half precision in NCHW."""
+    if kind is WorkKind.DEPTHWISE_CONV and not grouped and rate is not Rate.FP16:
+        rate, layout = Rate.FP16, Layout.NCHW
+    return CELLS.index((rate, layout, kind, grouped))
+
+
 COMPUTE_PRIOR = {WorkKind.CONV: (0.9, 0.5), WorkKind.DEPTHWISE_CONV: (0.3, 0.7), WorkKind.GEMM: (0.8, 0.4)}
 """Share of the arithmetic peak, and the spread of its log; other kinds have next to no arithmetic."""
 BANDWIDTH_PRIOR = {
@@ -59,6 +68,7 @@ LONE_PRIORS = {
     "grouped_copy_ratio": (1.0, 0.7),
     "unaligned_ratio": (0.8, 0.3),
     "group_outputs": (16.0, 0.7),
+    "copy_channels": (16.0, 0.7),
 }
 LONE = {name: place for place, name in enumerate(LONE_PRIORS)}
 LAUNCH_STEP_S = 1e-3
@@ -100,6 +110,7 @@ class Entry:
     terms: float = math.inf
     winograd: bool = False
     unaligned: bool = False
+    channel_ratio: float = 0.0
 
 
 def start_of(rate: Rate, kind: WorkKind) -> int:
@@ -155,6 +166,7 @@ def convolution_entry(one: ConvolutionPass, rate: Rate) -> Entry:
         outputs=one.outputs,
         terms=one.terms,
         winograd=one.winograd and rate is Rate.FP32,
+        channel_ratio=one.channel_bytes / one.size_bytes,
         unaligned=one.unaligned and rate is Rate.FP16,
     )
 
@@ -183,6 +195,7 @@ class Table:
         table = np.array(columns).T
         self.run, self.cell = (table[i].astype(int) for i in range(2))
         self.evaluation, self.backward, self.winograd, self.unaligned = (table[i].astype(bool) for i in (2, 3, 4, 12))
+        self.channel_ratio = table[13]
         self.compute_s, self.traffic_s, self.kernel_bytes, self.starts = (table[i] for i in range(5, 9))
         self.wanted_operand_bytes_per_cycle, self.per_output, self.per_term = (table[i] for i in range(9, 12))
         self.step_s = np.array([run.step_s for run in runs])
@@ -191,7 +204,7 @@ class Table:
         cycle = [card.memory_bytes_per_s / (card.multiprocessors * card.boost_hz) for card in self.cards]
         self.wanted_bytes_per_cycle = np.array(cycle)
         self.cache_bytes = np.array([card.l2_bytes or 0.0 for card in self.cards])
-        self.start = np.array([start_of(*CELLS[c][::2]) for c in self.cell])
+        self.start = table[14].astype(int)
         nchw = np.array([CELLS[c][1] is Layout.NCHW for c in self.cell])
         self.copies = nchw & np.array([CELLS[c][2] is WorkKind.CONV for c in self.cell])
         self.grouped_copies = nchw & np.array([CELLS[c][3] for c in self.cell])
@@ -216,7 +229,7 @@ class Table:
         cycles_per_s = card.multiprocessors * card.boost_hz
         return (
             index,
-            CELLS.index((entry.rate, layout, entry.kind, entry.grouped)),
+            cell_of(entry.rate, layout, entry.kind, entry.grouped),
             entry.kind is WorkKind.NORM and not run.training,
             entry.backward and entry.kind in CONVOLUTIONS,
             entry.winograd,
@@ -228,6 +241,8 @@ class Table:
             1 / entry.outputs,
             1 / entry.terms,
             entry.unaligned,
+            entry.channel_ratio,
+            start_of(entry.rate, entry.kind),
         )
 
     def at_peak_s(self) -> np.ndarray:
@@ -243,7 +258,8 @@ class Table:
         short = 1 + lone[self.term_place] * self.per_term
         starved = 1 + self.wanted_operand_bytes_per_cycle / value["operand_bytes_per_cycle"]
         compute = self.compute_s * np.exp(-logs[self.cell]) * narrow * short * starved
-        compute *= np.where(self.backward, np.exp(-logs[FIRST_BACKWARD + self.cell]), 1.0)
+        back = np.where(self.backward, np.exp(-logs[FIRST_BACKWARD + self.cell]), 1.0)
+        compute *= back
         compute /= np.where(self.winograd, value["winograd_ratio"], 1.0)
         compute /= np.where(self.unaligned, value["unaligned_ratio"], 1.0)
         cached = value["cache_ratio"] * self.cache_bytes[self.run]
@@ -251,11 +267,16 @@ class Table:
         issue = self.wanted_bytes_per_cycle[self.run] / value["bytes_per_cycle"]
         slowed = 1 - hit + issue
         at_bandwidth = self.traffic_s * slowed
-        traffic = at_bandwidth * np.exp(-logs[cells + self.cell])
+        traffic = at_bandwidth * np.exp(-logs[cells + self.cell]) * back
         traffic = np.where(self.evaluation, traffic / value["evaluation_norm"], traffic)
-        copies = at_bandwidth * (
-            np.where(self.copies, value["copy_ratio"], 0.0)
-            + np.where(self.grouped_copies, value["grouped_copy_ratio"], 0.0)
+        padded = 1 + value["copy_channels"] * self.channel_ratio
+        copies = (
+            padded
+            * at_bandwidth
+            * (
+                np.where(self.copies, value["copy_ratio"], 0.0)
+                + np.where(self.grouped_copies, value["grouped_copy_ratio"], 0.0)
+            )
         )
         power = value["overlap_power"]
         larger = np.maximum(np.maximum(compute, traffic), 1e-15)
@@ -278,7 +299,7 @@ class Table:
         for column, amount in (
             (self.cell, -by_compute),
             (cells + self.cell, -by_traffic),
-            (FIRST_BACKWARD + self.cell, np.where(self.backward, -by_compute, 0.0)),
+            (FIRST_BACKWARD + self.cell, np.where(self.backward, -by_compute - by_traffic, 0.0)),
             (FIRST_LONE + self.start, starts),
             (FIRST_LONE + self.output_place, by_compute * (1 - 1 / narrow)),
             (FIRST_LONE + self.term_place, by_compute * (1 - 1 / short)),
@@ -287,6 +308,7 @@ class Table:
             (lone_place("evaluation_norm"), np.where(self.evaluation, -by_traffic, 0.0)),
             (lone_place("copy_ratio"), np.where(self.copies, copies, 0.0)),
             (lone_place("grouped_copy_ratio"), np.where(self.grouped_copies, copies, 0.0)),
+            (lone_place("copy_channels"), copies * (1 - 1 / padded)),
             (lone_place("bytes_per_cycle"), -by_memory * issue),
             (lone_place("cache_ratio"), -by_memory * hit * (1 - hit)),
             (lone_place("operand_bytes_per_cycle"), by_compute * (1 / starved - 1)),

@@ -55,7 +55,7 @@ class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     compute_ratio: float
     bandwidth_ratio: float
     backward_ratio: float = 1.0
-    """Of convolutions: share of the arithmetic peak in the backward pass / in the forward pass."""
+    """Of convolutions: shares of both peaks in the backward pass / in the forward pass."""
     copy_ratio: float = 0.0
     """Bytes moved beside the kernel's own (layout conversion, casts) / its own bytes."""
     kernel_s: float
@@ -80,6 +80,8 @@ class ConvolutionShapes(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Output channels of one group at which grouped convolutions reach half of their share."""
     winograd_ratio: Coefficient
     """fp32, 3 x 3, stride 1: share of the peak / that of other convolutions."""
+    copy_channels: Coefficient
+    """Copies into another order (``Curve.copy_ratio``) take as long as with so many channels more."""
     unaligned_ratio: Coefficient
     """Half precision with a channel count that is no multiple of 8: share of the peak / that of other convolutions."""
 

@@ -33,6 +33,8 @@ class ConvolutionPass(Struct, frozen=True, kw_only=True):
     """Of one."""
     size_bytes: float
     """Read and written by one."""
+    channel_bytes: float
+    """Of ``size_bytes``: one channel of its input and of its output."""
     outputs: float
     """Columns of the product in one group: output channels, of the input's gradient input channels.
 
@@ -83,6 +85,7 @@ def convolution_passes(convolution: Convolution, shape: BatchShape) -> Iterator[
             count=count,
             flops=FLOPS_PER_MAC * driven * channels * (outputs if convolution.transposed else inputs) * area,
             size_bytes=element_bytes * (source * convolution.in_channels + target * convolution.out_channels + weights),
+            channel_bytes=element_bytes * (source + target),
             outputs=math.inf if depthwise else columns,
             terms=terms if dense else math.inf,
             winograd=dense and convolution.kernel == (WINOGRAD_SIDE, WINOGRAD_SIDE) and convolution.stride == 1,
@@ -117,14 +120,14 @@ def convolution_times(trace: Trace, shape: BatchShape, device: DeviceRates) -> d
 
 def _pass_s(one: ConvolutionPass, device: DeviceRates) -> float:
     curve = device.grouped if one.grouped else device.curves[one.kind]
-    compute_s = one.flops / (device.flops_per_s[one.kind] * curve.compute_ratio)
-    if one.phase is Phase.BACKWARD:
-        compute_s /= curve.backward_ratio
+    at_peak_s = one.flops / device.flops_per_s[one.kind]
+    at_bandwidth_s = device.traffic_s(one.size_bytes, one.size_bytes)
+    copies_s = at_bandwidth_s * curve.copy_ratio
     if device.shapes is not None:
         outputs = device.shapes.group_outputs if one.grouped else device.shapes.outputs
-        compute_s *= (1 + outputs / one.outputs) * (1 + device.shapes.terms / one.terms)
-        compute_s /= (device.shapes.winograd_ratio if one.winograd else 1.0) * (
-            device.shapes.unaligned_ratio if one.unaligned else 1.0
-        )
-    at_bandwidth_s = device.traffic_s(one.size_bytes, one.size_bytes)
-    return device.together_s(compute_s, at_bandwidth_s / curve.bandwidth_ratio) + at_bandwidth_s * curve.copy_ratio
+        at_peak_s *= (1 + outputs / one.outputs) * (1 + device.shapes.terms / one.terms)
+        at_peak_s /= device.shapes.winograd_ratio if one.winograd else 1.0
+        at_peak_s /= device.shapes.unaligned_ratio if one.unaligned else 1.0
+        copies_s *= 1 + device.shapes.copy_channels * one.channel_bytes / one.size_bytes
+    kernels_s = device.together_s(at_peak_s / curve.compute_ratio, at_bandwidth_s / curve.bandwidth_ratio)
+    return kernels_s / (curve.backward_ratio if one.phase is Phase.BACKWARD else 1.0) + copies_s

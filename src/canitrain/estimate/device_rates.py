@@ -45,6 +45,7 @@ class ShapeLimits(Struct, frozen=True, kw_only=True):
     group_outputs: float
     winograd_ratio: float
     unaligned_ratio: float
+    copy_channels: float
 
 
 class DeviceRates(Struct, frozen=True, kw_only=True):
@@ -146,6 +147,7 @@ def _shape_limits(rate: Rate, shapes: ConvolutionShapes) -> ShapeLimits:
         outputs=(shapes.matrix_outputs if matrix else shapes.vector_outputs).value,
         terms=(shapes.matrix_terms if matrix else shapes.vector_terms).value,
         group_outputs=shapes.group_outputs.value,
+        copy_channels=shapes.copy_channels.value,
         winograd_ratio=shapes.winograd_ratio.value if rate is Rate.FP32 else 1.0,
         unaligned_ratio=shapes.unaligned_ratio.value if rate is Rate.FP16 else 1.0,
     )
