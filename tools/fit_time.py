@@ -19,6 +19,7 @@ import numpy as np
 from calibration_toml import read_time_toml, write_time_toml
 from msgspec.structs import replace
 from scipy.optimize import least_squares
+from time_report import print_cards, print_coefficients, print_worst, summary
 from time_table import CELLS, LONE_PRIORS, STARTS, Table, cell_of, prior, start_of
 from timed_runs import TimedAddition, TimedRun, published_runs, timed_additions, timm_runs
 
@@ -36,7 +37,7 @@ from canitrain.core.time_calibration import (
     UnfittedWidth,
 )
 from canitrain.estimate.convolution_time import has_grouped_convolutions
-from canitrain.estimate.device_rates import CONVOLUTIONS, sustained
+from canitrain.estimate.device_rates import CONVOLUTIONS, working
 
 ERROR_SCALE = 0.1
 """Errors beyond this weigh linearly, not squared."""
@@ -147,8 +148,8 @@ def main() -> None:
     options = parser.parse_args()
     profiles = load_profiles(options.traces)
     runs = [*usable_runs(options.calibration, profiles), *timed_additions(options.calibration, ADDITIONS)]
-    watts = load_calibration().time.sustained_w
-    table = Table(runs, profiles, {run.card: sustained(find_card(run.card), watts) for run in runs})
+    known = load_calibration().time
+    table = Table(runs, profiles, {run.card: working(find_card(run.card), known) for run in runs})
     print(f"{len(profiles)} profiles, {len(runs)} runs: {dict(Counter(run.source for run in runs))}")
     logs = fit(table, np.ones(len(runs), dtype=bool))
     models = {name: index % FOLDS for index, name in enumerate(np.random.default_rng(1).permutation(sorted(profiles)))}
@@ -178,15 +179,15 @@ def main() -> None:
         ("training, unseen architecture", by_generation, plain, EvidenceLevel.DATASHEET),
     ):
         ratio = (table.step_s / predicted)[rows]
-        print(f"{title:52s} {_summary(predicted, table.step_s, rows)} | at peak {_summary(peak, table.step_s, rows)}")
+        print(f"{title:52s} {summary(predicted, table.step_s, rows)} | at peak {summary(peak, table.step_s, rows)}")
         if level is not None:
             margin = UNSEEN_VENDOR if level is EvidenceLevel.DATASHEET else 1.0
             low, high = np.quantile(ratio, TAIL) / margin, np.quantile(ratio, 1 - TAIL) * margin
-            widths[level] = (low, high, _summary(predicted, table.step_s, rows))
+            widths[level] = (low, high, summary(predicted, table.step_s, rows))
     widths = widening(widths)
-    _print_cards(table, by_card)
-    _print_worst(table, by_model, plain)
-    _print_coefficients(logs)
+    print_cards(table, by_card)
+    print_worst(table, by_model, plain)
+    print_coefficients(logs)
     if options.write:
         rows = nhwc & grouped & many
         low, high = np.quantile((table.step_s / by_model)[rows], (TAIL, 1 - TAIL))
@@ -194,7 +195,7 @@ def main() -> None:
             low_ratio=float(low),
             high_ratio=float(high),
             source=FITTED,
-            residual=f"held-out rows: {_summary(by_model, table.step_s, rows)}",
+            residual=f"held-out rows: {summary(by_model, table.step_s, rows)}",
         )
         calibration = fitted(read_time_toml(options.write), table, logs, widths)
         write_time_toml(options.write, replace(calibration, grouped_channels_last_width=case))
@@ -270,43 +271,6 @@ def widening(widths: dict[EvidenceLevel, Width]) -> dict[EvidenceLevel, Width]:
         low, high = min(low, own_low), max(high, own_high)
         widened[level] = (low, high, text)
     return widened
-
-
-def _summary(predicted: np.ndarray, measured: np.ndarray, rows: np.ndarray) -> str:
-    error = np.abs(predicted / measured - 1)[rows]
-    return f"median {np.median(error):.1%}, 90th percentile {np.quantile(error, 0.9):.1%}, {rows.sum()} runs"
-
-
-def _print_cards(table: Table, predicted: np.ndarray) -> None:
-    keys = [
-        (card.name, run.source, run.precision.value, run.channels_last)
-        for run, card in zip(table.runs, table.cards, strict=True)
-    ]
-    for key in sorted(set(keys)):
-        rows = np.array([own == key for own in keys])
-        error = (predicted / table.step_s - 1)[rows]
-        print(
-            f"  {key!s:90s} {rows.sum():3d} runs  median {np.median(error):+.3f}, size {np.median(np.abs(error)):.3f}"
-        )
-
-
-def _print_worst(table: Table, predicted: np.ndarray, rows: np.ndarray) -> None:
-    error = np.log(predicted / table.step_s)
-    worst = sorted(np.flatnonzero(rows), key=lambda i: -abs(error[i]))[:25]
-    print("worst:", ", ".join(f"{table.runs[i].model} {table.runs[i].source} {np.expm1(error[i]):+.0%}" for i in worst))
-
-
-def _print_coefficients(logs: np.ndarray) -> None:
-    values = np.exp(logs)
-    for index, (rate, layout, kind, grouped) in enumerate(CELLS):
-        print(
-            f"  {rate.value} {layout and layout.value} {kind.value:15s} {grouped}"
-            f" {values[index]:.2f} {values[len(CELLS) + index]:.2f} {values[2 * len(CELLS) + index]:.2f}"
-        )
-    print(
-        "  ",
-        {name: float(f"{value:.3g}") for name, value in zip(LONE_PRIORS, values[-len(LONE_PRIORS) :], strict=True)},
-    )
 
 
 if __name__ == "__main__":

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from time_entries import Entry, entries_of
 from timed_runs import TimedAddition, TimedRun
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.polynomial import BatchShape
-from canitrain.core.profile import ModelProfile, Phase, Trace, WorkKind
+from canitrain.core.profile import ModelProfile, WorkKind
 from canitrain.core.time_calibration import Layout, Rate
-from canitrain.estimate.convolution_time import ConvolutionPass, passes
 from canitrain.estimate.device_rates import CONVOLUTIONS, effective_precision, operand_bytes, peak_flops_per_s, rate_of
 
 KINDS = tuple(WorkKind)
@@ -74,8 +72,6 @@ LONE = {name: place for place, name in enumerate(LONE_PRIORS)}
 LAUNCH_STEP_S = 1e-3
 PASSES = {"timm train": 14.0}
 """SGD with Nesterov momentum and weight decay; 12 without Nesterov, see ``[[optimizer]]``."""
-SIZE_STEP = 0.5
-"""Groups of one kind whose bytes a kernel lie in one step (a power of two) are merged, which makes the fit quick."""
 
 
 FIRST_BACKWARD, FIRST_LONE = 2 * len(CELLS), 3 * len(CELLS)
@@ -94,81 +90,9 @@ def prior() -> tuple[np.ndarray, np.ndarray]:
 STARTS = ("kernel_s", "convolution_kernel_s", "half_convolution_kernel_s")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Kernels that share coefficients: seconds are those at the card's peaks."""
-
-    rate: Rate
-    kind: WorkKind
-    backward: bool
-    grouped: bool = False
-    flops: float = 0.0
-    size_bytes: float = 0.0
-    kernels: float = 0.0
-    starts: float = 0.0
-    outputs: float = math.inf
-    terms: float = math.inf
-    winograd: bool = False
-    unaligned: bool = False
-    channel_ratio: float = 0.0
-
-
 def start_of(rate: Rate, kind: WorkKind) -> int:
     """Which of the three starting costs: any kernel's, a convolution's, a convolution's in half precision."""
     return 0 if kind not in CONVOLUTIONS else 2 if rate is Rate.FP16 else 1
-
-
-def entries_of(trace: Trace, shape: BatchShape, rates: Mapping[WorkKind, Rate], *, training: bool) -> Iterator[Entry]:
-    """All kernels of a step, or of a forward pass."""
-    rest = {(phase, kind): 0.0 for phase in Phase for kind in CONVOLUTIONS}
-    for (phase, kind, _), (flops, size_bytes, kernels) in _sums(trace, shape, training=training).items():
-        backward = phase is Phase.BACKWARD
-        if kind in CONVOLUTIONS:
-            rest[phase, kind] += size_bytes
-            yield Entry(rates[kind], kind, backward, starts=kernels)
-        else:
-            work = {"flops": flops, "size_bytes": size_bytes, "kernels": kernels, "starts": kernels}
-            yield Entry(rates[kind], kind, backward, **work)
-    for one in passes(trace, shape):
-        if one.phase is Phase.FORWARD or training:
-            rest[one.phase, one.kind] -= one.count * one.size_bytes
-            yield convolution_entry(one, rates[one.kind])
-    for (phase, _), size_bytes in rest.items():
-        if size_bytes > 0:
-            kind = WorkKind.ELEMENTWISE
-            yield Entry(rates[kind], kind, phase is Phase.BACKWARD, size_bytes=size_bytes, kernels=1.0)
-
-
-def _sums(trace: Trace, shape: BatchShape, *, training: bool) -> dict[tuple[Phase, WorkKind, int], list[float]]:
-    """FLOPs, bytes and kernels of all stages by phase, kind and size of a kernel; convolutions in one sum."""
-    sums: dict[tuple[Phase, WorkKind, int], list[float]] = {}
-    for stage in trace.stages:
-        works = [(Phase.FORWARD, stage.forward), (Phase.BACKWARD, stage.backward)][: 2 if training else 1]
-        for phase, kind, work in ((phase, kind, work) for phase, kinds in works for kind, work in kinds.items()):
-            size_bytes, kernels = work.bytes.at(shape), work.kernels.at(shape)
-            size = math.floor(math.log2(max(1.0, size_bytes / max(1.0, kernels))) / SIZE_STEP)
-            total = sums.setdefault((phase, kind, 0 if kind in CONVOLUTIONS else size), [0.0, 0.0, 0.0])
-            for place, value in enumerate((work.flops.at(shape), size_bytes, kernels)):
-                total[place] += value
-    return sums
-
-
-def convolution_entry(one: ConvolutionPass, rate: Rate) -> Entry:
-    """Its kernels as an entry; they start with the other convolutions of their phase."""
-    return Entry(
-        rate,
-        one.kind,
-        one.phase is Phase.BACKWARD,
-        grouped=one.grouped,
-        flops=one.count * one.flops,
-        size_bytes=one.count * one.size_bytes,
-        kernels=one.count,
-        outputs=one.outputs,
-        terms=one.terms,
-        winograd=one.winograd and rate is Rate.FP32,
-        channel_ratio=one.channel_bytes / one.size_bytes,
-        unaligned=one.unaligned and rate is Rate.FP16,
-    )
 
 
 class Table:
