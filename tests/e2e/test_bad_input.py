@@ -74,6 +74,7 @@ CASES = {
         "leave --image-size out",
     ),
     "an image size of zero": ((*YOLO, *IMAGES, "--image-size", "0"), "'0' is not an image size", "800x1333"),
+    "a side of zeros": ((*YOLO, *IMAGES, "--image-size", "640x00"), "'640x00' is not an image size", "800x1333"),
     "an image size in words": ((*YOLO, *IMAGES, "--image-size", "big"), "'big'", "800x1333"),
     "an image size beyond all": ((*YOLO, *IMAGES, "--image-size", "99968"), "99968", "4096"),
     "a size that was not traced": (

@@ -6,9 +6,10 @@ import re
 
 from canitrain.core.accuracy import Measurement
 from canitrain.core.errors import InputError
-from canitrain.core.profile import ImageSize, ModelProfile, Precision, SizeRule
+from canitrain.core.image_size import parse_size
+from canitrain.core.profile import ImageSize, ModelProfile, Precision
 from canitrain.core.recipe import Optimizer, Recipe
-from canitrain.core.traced_size import refuse_untraced_size, trained_size
+from canitrain.core.traced_size import trained_size
 
 _PRECISIONS = {
     "fp32": Precision.FP32, "float32": Precision.FP32, "tf32": Precision.FP32, "single": Precision.FP32,
@@ -38,7 +39,7 @@ def recipe_of(measurement: Measurement, profile: ModelProfile) -> Recipe:
     """The run that was measured: what the row says, else the implementation's defaults.
 
     Raises:
-        InputError: an image size, a precision or an optimizer means nothing, or was not traced.
+        InputError: an image size, a precision or an optimizer means nothing, or was not traced; sizes as for ``check``.
     """
     defaults = profile.defaults
     images = measurement.batch_size * measurement.gpus
@@ -91,25 +92,7 @@ def _optimizer(measurement: Measurement, profile: ModelProfile) -> Optimizer:
 
 
 def _image_size(measurement: Measurement, profile: ModelProfile) -> ImageSize:
-    """``640``, ``800x1333``; one number is a square, or the shorter side with the default's ratio to the longer.
-
-    Rounded as the library's script does: a YOLOv5 run at 650 trained at 672.
-    """
-    default = profile.defaults.image_size
+    """The size that the library trained at: a YOLOv5 run at 650 trained at 672."""
     if measurement.image_size is None:
-        return default
-    match = re.fullmatch(r"\s*(\d{1,5})(?:\s*[xX*]\s*(\d{1,5}))?\s*", measurement.image_size)
-    if match is None or int(match[1]) == 0 or match[2] == "0":
-        raise InputError(
-            f"image_size is {measurement.image_size!r}",
-            hint="write it like 640 or 800x1333, or leave it empty",
-        )
-    first = int(match[1])
-    match profile.size_rule:
-        case SizeRule.SQUARE:
-            size = ImageSize(shorter=first, longer=int(match[2] or first))
-        case SizeRule.SHORTER_SIDE:
-            second = int(match[2]) if match[2] else round(first * default.longer / default.shorter)
-            size = ImageSize(shorter=min(first, second), longer=max(first, second))
-    refuse_untraced_size(profile, size)
-    return trained_size(profile, size)
+        return profile.defaults.image_size
+    return trained_size(profile, parse_size(measurement.image_size, profile))

@@ -10,9 +10,9 @@ import msgspec
 
 from canitrain import catalog
 from canitrain.accuracy import recipe_of
-from canitrain.cli.recipe import parse_size
 from canitrain.core.accuracy import Measurement
 from canitrain.core.errors import InputError
+from canitrain.core.image_size import parse_size
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import Optimizer, Recipe
