@@ -130,17 +130,19 @@ def test_the_widest_convolution_widens_the_pool_even_away_from_the_peak():
         (Generation.VOLTA, {"stride": 2}, 0.5),
         (Generation.VOLTA, {"dilation": 2}, 0.5),
         (Generation.VOLTA, {"kernel": (5, 5)}, 0.5),
+        (Generation.VOLTA, {"in_channels": 80, "out_channels": 16}, 0.5),
         (Generation.AMPERE, {}, 1.0),
     ],
 )
 def test_plain_fp32_convolutions_of_3_x_3_at_every_pixel_transform_input_and_output(generation, changes, copies):
-    convolution = msgspec.structs.replace(cases.trace().convolutions[0], **changes)
+    channels = {"in_channels": 64, "out_channels": 32}
+    convolution = msgspec.structs.replace(cases.trace().convolutions[0], **(channels | changes))
     profile = cases.profile(traces={Precision.FP32: cases.trace(convolutions=(convolution,))})
     vector = msgspec.structs.replace(cases.workspace(dense=0.5), winograd=cases.number(2.0))
     calibration = cases.calibration(vector_workspace=vector, matrix_workspace=cases.workspace(dense=1.0))
-    # 4 bytes of 8 + 1 channels at 10 * 1000 pixels are one copy
+    # 4 bytes of 64 + 32 channels at 10 * 1000 pixels are one copy
     workspace = figures(profile=profile, card=cases.card(generation), calibration=calibration).parts["workspace"]
-    assert workspace == copies * 360_000
+    assert workspace == copies * 3_840_000
 
 
 @pytest.mark.parametrize(("channels", "pixels", "high"), [(8, 1000.0, 1.5), (4, 1000.0, 1.1), (8, 999.0, 1.1)])

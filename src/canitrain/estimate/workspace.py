@@ -81,11 +81,16 @@ def workspace_line(convolution: Convolution, shape: BatchShape, factors: Workspa
     return tensors_line(convolution, shape, copies)
 
 
+WINOGRAD_CHANNELS = 32
+"""A warp's worth: with fewer channels on either side the A100 runs show no transforms (cs3darknet_s, resnet33ts)."""
+
+
 def is_winograd(convolution: Convolution) -> bool:
     """Whether Winograd's minimal filtering applies: 3 x 3 at every pixel, over all channels, not the first one."""
     return (
         workspace_kind(convolution) is WorkspaceKind.DENSE
         and convolution.kernel == (3, 3)
+        and min(convolution.in_channels, convolution.out_channels) >= WINOGRAD_CHANNELS
         and convolution.stride == 1
         and convolution.dilation == 1
         and not convolution.transposed
