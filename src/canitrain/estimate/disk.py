@@ -10,8 +10,8 @@ from canitrain.core.interval import Interval
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import CacheMode, Recipe
 from canitrain.core.report import DiskNeed
-from canitrain.estimate.feed import decoded_image_bytes
 from canitrain.estimate.persistent import persistent
+from canitrain.estimate.resident_memory import decoded_image_bytes
 
 
 def disk_need(

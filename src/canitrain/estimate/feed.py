@@ -13,12 +13,17 @@ from canitrain.core.feed import Feed, FeedRates
 from canitrain.core.hardware import Hardware
 from canitrain.core.host_calibration import HostCalibration, LoaderCosts
 from canitrain.core.interval import Interval
-from canitrain.core.profile import ImageSize, ModelProfile, SizeRule
-from canitrain.core.recipe import CacheMode, Recipe, Strategy
+from canitrain.core.profile import ModelProfile, SizeRule
+from canitrain.core.recipe import CacheMode, Recipe
+from canitrain.estimate.resident_memory import (
+    decoded_image_bytes,
+    resident_parts,
+    resized_pixels,
+    training_processes,
+)
 from canitrain.estimate.storage_rate import storage_rate
 
 _PIXELS_PER_MEGAPIXEL = 1e6
-_CHANNELS = 3
 
 
 class _ImageCost(Struct, frozen=True, kw_only=True):
@@ -33,9 +38,17 @@ class _ImageCost(Struct, frozen=True, kw_only=True):
 
 
 def feed(
-    profile: ModelProfile, recipe: Recipe, dataset: Dataset, hardware: Hardware, calibration: HostCalibration
+    profile: ModelProfile,
+    recipe: Recipe,
+    dataset: Dataset,
+    hardware: Hardware,
+    calibration: HostCalibration,
+    *,
+    on_cpu: bool = False,
 ) -> Feed:
     """The input pipeline of ``recipe`` on ``hardware``: first epoch and later ones, all GPUs together.
+
+    ``on_cpu`` says that no process of the job uses a GPU, which leaves more RAM to the page cache.
 
     Unknown cores or storage are assumed by a documented default with a wide interval, and a warning says so.
 
@@ -50,7 +63,7 @@ def feed(
     readers = workers or processes
     cost = _image_cost(profile, recipe, dataset, hardware, costs)
     mosaic = profile.defaults.mosaic_images
-    cached_ratio = _cached_ratio(profile, recipe, dataset, hardware, calibration)
+    cached_ratio = _cached_ratio(profile, recipe, dataset, hardware, calibration, on_cpu=on_cpu)
     match recipe.cache:
         case CacheMode.NONE:
             file_bytes, first_decodes, later_decodes, later_reads = dataset.image_bytes, mosaic, mosaic, mosaic
@@ -95,23 +108,6 @@ def feed(
     )
 
 
-def training_processes(recipe: Recipe) -> int:
-    """Processes that train: one a GPU, but a single one with ``DataParallel``."""
-    return 1 if recipe.strategy is Strategy.DP else recipe.gpus
-
-
-def decoded_image_bytes(profile: ModelProfile, recipe: Recipe, dataset: Dataset) -> float:
-    """Bytes of one image in a cache: decoded, one byte a channel, the longer side already resized to a square recipe's.
-
-    Source: YOLOv5 7.0, ``utils/dataloaders.py``, ``cache_images``.
-    """
-    match profile.size_rule:
-        case SizeRule.SQUARE:
-            return _resized_pixels(recipe.image_size, dataset) * _CHANNELS
-        case SizeRule.SHORTER_SIDE:
-            return dataset.image_pixels * _CHANNELS
-
-
 def _loading_cores(recipe: Recipe, cores: float, costs: LoaderCosts) -> float:
     """Cores' worth of loading: each training process keeps one core busy, and the first loading core counts in full."""
     processes = training_processes(recipe)
@@ -134,7 +130,7 @@ def _image_cost(
     match profile.size_rule:
         case SizeRule.SQUARE:
             trained = recipe.image_size.shorter * recipe.image_size.longer / _PIXELS_PER_MEGAPIXEL
-            resized = _resized_pixels(recipe.image_size, dataset) / _PIXELS_PER_MEGAPIXEL
+            resized = resized_pixels(recipe.image_size, dataset) / _PIXELS_PER_MEGAPIXEL
             fetch_s = stored * decode_s + resized * costs.resize_s_per_megapixel.value
             collate_s = trained * costs.collate_s_per_megapixel.value
             return _ImageCost(
@@ -148,31 +144,26 @@ def _image_cost(
             return _ImageCost(fetch_s=stored * decode_s, finish_s=finish_s, validate_s=stored * decode_s + finish_s)
 
 
-def _resized_pixels(size: ImageSize, dataset: Dataset) -> float:
-    """Mean pixels when the longer side becomes the training size, over the dataset's aspect ratios."""
-    shapes = [min(ratio, 1 / ratio) for ratio in dataset.aspect_ratios] or [1.0]
-    return size.longer * size.longer * sum(shapes) / len(shapes)
-
-
 def _cached_ratio(
-    profile: ModelProfile, recipe: Recipe, dataset: Dataset, hardware: Hardware, calibration: HostCalibration
+    profile: ModelProfile,
+    recipe: Recipe,
+    dataset: Dataset,
+    hardware: Hardware,
+    calibration: HostCalibration,
+    *,
+    on_cpu: bool,
 ) -> float:
-    """Share of the files that fits into the RAM that the job leaves; 0 where RAM is unknown."""
+    """Share of the files that fits into the RAM that the job leaves; 0 where RAM is unknown.
+
+    Known limitation: batches that wait, and a step on the CPU, depend on the batch size and are not subtracted.
+    """
     usable_bytes = value_or_none(hardware.ram.usable_bytes)
     if usable_bytes is None:
         return 0.0
-    memory, processes = calibration.process, training_processes(recipe)
-    per_process = memory.main_bytes.value + memory.cuda_bytes.value + recipe.workers * memory.forked_worker_bytes.value
-    left_bytes = usable_bytes - processes * per_process
-    decoded = decoded_image_bytes(profile, recipe, dataset)
-    match recipe.cache:
-        case CacheMode.NONE:
-            file_bytes = dataset.image_bytes
-        case CacheMode.RAM:
-            left_bytes, file_bytes = left_bytes - dataset.images * decoded, dataset.image_bytes
-        case CacheMode.DISK:
-            file_bytes = decoded
-    return min(1.0, max(0.0, left_bytes / max(1.0, dataset.images * file_bytes)))
+    held_bytes = sum(resident_parts(profile, recipe, dataset, hardware.software, calibration, on_cpu=on_cpu).values())
+    on_disk = recipe.cache is CacheMode.DISK
+    file_bytes = decoded_image_bytes(profile, recipe, dataset) if on_disk else dataset.image_bytes
+    return min(1.0, max(0.0, (usable_bytes - held_bytes) / max(1.0, dataset.images * file_bytes)))
 
 
 def _unseen_ratio(recipe: Recipe, reads: int) -> float:

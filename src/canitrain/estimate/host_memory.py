@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from canitrain.core.dataset import Dataset
 from canitrain.core.fact import value_or_none
-from canitrain.core.hardware import Hardware, Software
+from canitrain.core.hardware import Hardware
 from canitrain.core.host_calibration import HostCalibration, ProcessMemory
 from canitrain.core.interval import Interval
 from canitrain.core.profile import ModelProfile, Precision, SizeRule
-from canitrain.core.recipe import CacheMode, Recipe
+from canitrain.core.recipe import Recipe
 from canitrain.core.report import HostMemory
-from canitrain.estimate.feed import decoded_image_bytes, training_processes
 from canitrain.estimate.persistent import persistent
+from canitrain.estimate.resident_memory import resident_parts, training_processes
 from canitrain.estimate.shapes import memory_shape
 
 _BYTE_LOADERS = ("yolov5", "ultralytics", "effdet", "timm")
@@ -24,8 +24,6 @@ Source: yolov5 7.0 ``utils/dataloaders.py``, effdet 0.4 and timm 1.0 ``data/load
 """
 _CHANNELS = 3
 _FLOAT32_BYTES = 4
-_FORKSERVER_PYTHON = (3, 14)
-"""Linux stops forking by default. Source: Python 3.14, What's New, multiprocessing."""
 
 
 def host_memory(  # noqa: PLR0917 - the nouns of a run, in the order of every estimate
@@ -52,25 +50,14 @@ def host_memory(  # noqa: PLR0917 - the nouns of a run, in the order of every es
     memory = calibration.process
     processes = training_processes(recipe)
     workers = recipe.workers * processes
-    worker = memory.spawned_worker_bytes if _spawns(hardware.software) else memory.forked_worker_bytes
-    labels_bytes = dataset.images * (
-        memory.label_bytes_per_image.value + dataset.boxes_mean * memory.label_bytes_per_box.value
-    )
     batch_bytes = batch_size * _sample_bytes(profile, recipe, dataset)
     prefetched_bytes = workers * memory.prefetched_batches.value * batch_bytes
-    cached_bytes = decoded_image_bytes(profile, recipe, dataset) * (dataset.images + dataset.validation_images)
     step = memory.cpu_step
     step_bytes = _step_bytes(profile, recipe, dataset, batch_size) if on_cpu else 0.0
     parts = {
-        "main": processes * memory.main_bytes.value,
-        "cuda": 0.0 if on_cpu else processes * memory.cuda_bytes.value,
-        "workers": workers * worker.value,
-        "labels": processes * labels_bytes,
-        # Reading a Python object writes its reference count, which unshares the page: in time every worker has a copy.
-        "label_copies": workers * labels_bytes,
+        **resident_parts(profile, recipe, dataset, hardware.software, calibration, on_cpu=on_cpu),
         "prefetch": prefetched_bytes,
         "pinned": 0.0 if on_cpu else processes * memory.pinned_batches.value * batch_bytes,
-        "cache": processes * cached_bytes if recipe.cache is CacheMode.RAM else 0.0,
         "training": step_bytes * step.ratio.value,
     }
     # The cache is arithmetic, the step was measured; only the rest is as uncertain as processes are.
@@ -92,14 +79,6 @@ def host_memory(  # noqa: PLR0917 - the nouns of a run, in the order of every es
         shm_budget_bytes=value_or_none(hardware.ram.shm_bytes),
         parts=parts,
     )
-
-
-def _spawns(software: Software) -> bool:
-    """Whether loader processes start afresh instead of sharing the parent's pages."""
-    if "linux" not in software.os.lower():
-        return True
-    version = tuple(int(part) for part in software.python.split(".")[:2] if part.isdecimal())
-    return version >= _FORKSERVER_PYTHON
 
 
 def _sample_bytes(profile: ModelProfile, recipe: Recipe, dataset: Dataset) -> float:
