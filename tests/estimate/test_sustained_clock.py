@@ -1,4 +1,4 @@
-"""The clock that a card's power holds."""
+"""The clock that a card holds under load, and the bandwidth that error correction leaves it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pencil import CALIBRATION, CARD
 
 from canitrain.catalog import find_card
 from canitrain.core.gpu import Generation
-from canitrain.estimate.device_rates import sustained
+from canitrain.estimate.device_rates import sustained, working
 
 WATTS = CALIBRATION.sustained_w
 
@@ -35,3 +35,10 @@ def test_a_t4_is_slower_than_its_datasheet_and_laptops_and_unknown_powers_are_no
     assert sustained(replace(t4, laptop=True), WATTS) == replace(t4, laptop=True)
     assert sustained(replace(t4, tdp_w=None), WATTS) == replace(t4, tdp_w=None)
     assert sustained(replace(t4, generation=Generation.PASCAL), WATTS) == replace(t4, generation=Generation.PASCAL)
+
+
+def test_error_correction_inside_the_memory_takes_its_share_of_the_bandwidth():
+    a40 = find_card("A40")
+    left = working(a40, CALIBRATION).memory_bytes_per_s / a40.memory_bytes_per_s
+    assert left == pytest.approx(CALIBRATION.inline_ecc_ratio.value)
+    assert working(replace(a40, inline_ecc=False), CALIBRATION).memory_bytes_per_s == a40.memory_bytes_per_s

@@ -113,10 +113,17 @@ def sustained(spec: GpuSpec, watts: Mapping[Generation, Coefficient]) -> GpuSpec
     )
 
 
+def working(spec: GpuSpec, calibration: TimeCalibration) -> GpuSpec:
+    """``spec`` as it works under load: the clock that its power holds, the bandwidth that error correction leaves."""
+    left = calibration.inline_ecc_ratio.value if spec.inline_ecc else 1.0
+    held = sustained(spec, calibration.sustained_w)
+    return replace(held, memory_bytes_per_s=held.memory_bytes_per_s * left)
+
+
 def gpu_rates(spec: GpuSpec, precision: Precision, calibration: TimeCalibration, *, channels_last: bool) -> DeviceRates:
     """Peaks (dense, datasheet) and curves of a card in one precision and layout."""
     layout = Layout.NHWC if channels_last else Layout.NCHW
-    spec = sustained(spec, calibration.sustained_w)
+    spec = working(spec, calibration)
     rates = {kind: rate_of(kind, precision, spec) for kind in WorkKind}
 
     def curve(rate: Rate, kind: WorkKind, *, grouped: bool = False) -> Curve:
