@@ -69,7 +69,17 @@ def test_a_duration_beyond_all_numbers_is_refused():
 
 @pytest.mark.parametrize(
     ("text", "duration_s"),
-    [("45s", 45), ("45", None), ("90m", 5400), ("90 min", 5400), ("12h", 43_200), ("3d", 259_200), ("1.5w", 907_200)],
+    [
+        ("45s", 45),
+        ("45", None),
+        ("90m", 5400),
+        ("90 min", 5400),
+        ("12h", 43_200),
+        ("3d", 259_200),
+        ("1.5w", 907_200),
+        ("1h30m", 5400),
+        (" 1d 12h ", 129_600),
+    ],
 )
 def test_durations_need_their_unit(text, duration_s):
     if duration_s is None:
@@ -79,11 +89,11 @@ def test_durations_need_their_unit(text, duration_s):
         assert units.parse_duration(text) == duration_s
 
 
-@pytest.mark.parametrize("text", ["", "0h", "-3d", "3 fortnights", "h", "1d12h"])
+@pytest.mark.parametrize("text", ["", "0h", "-3d", "3 fortnights", "h", "30m1h", "1h1h", "1h 30", "1h-30m"])
 def test_what_is_no_duration_is_refused_with_an_example(text):
     with pytest.raises(InputError, match="is not a duration") as caught:
         units.parse_duration(text)
-    assert "12h" in caught.value.hint
+    assert "1h30m" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from canitrain.core.interval import Interval
-from canitrain.core.units import GIB_BYTES, MIB_BYTES
-from canitrain.render.figures import bytes_interval, counted, energy
+from canitrain.core.units import GIB_BYTES, MIB_BYTES, counted
+from canitrain.render.figures import bytes_interval, energy
 
 
 @pytest.mark.parametrize(

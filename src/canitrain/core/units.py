@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 
@@ -30,6 +31,7 @@ _WHOLE_BYTES_FROM, _WHOLE_TIME_FROM = 99.95, 9.95
 """From here on a value is printed without decimals: three figures of a size, two of a duration."""
 _RATE_PREFIXES = {"m": 10**6, "g": 10**9, "t": 10**12}
 _RATE = r"\s*(\d+(?:\.\d+)?)\s*([MGTmgt])(b|bit|bE|B)?(?:/s|ps)?\s*"
+_DURATION_PART = r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*"
 _NUMBER = r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*"
 
 
@@ -55,16 +57,19 @@ def parse_bytes(text: str, *, needs_unit: bool = False) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """A duration in seconds from text such as ``3d``, ``12h``, ``90m`` or ``45s``.
+    """A duration in seconds from text such as ``3d``, ``12h``, ``1h30m`` or ``45s``; units get smaller.
 
     Raises:
         InputError: the text is not a positive duration.
     """
-    match = re.fullmatch(_NUMBER, text)
-    factor = _SECOND_SUFFIXES.get(match[2].lower()) if match else None
-    if match is None or factor is None or float(match[1]) <= 0 or not math.isfinite(float(match[1]) * factor):
-        raise InputError(f"{text!r} is not a duration", hint="write it like 3d, 12h, 90m or 45s")
-    return float(match[1]) * factor
+    parts = re.findall(_DURATION_PART, text)
+    factors = [_SECOND_SUFFIXES.get(unit.lower(), 0.0) for _, unit in parts]
+    falling = all(first > second for first, second in itertools.pairwise(factors))
+    total_s = sum(float(number) * factor for (number, _), factor in zip(parts, factors, strict=True))
+    whole = re.fullmatch(f"(?:{_DURATION_PART})+", text.strip()) is not None
+    if not (whole and falling and all(factors) and 0 < total_s < math.inf):
+        raise InputError(f"{text!r} is not a duration", hint="write it like 3d, 12h, 1h30m or 45s")
+    return total_s
 
 
 def parse_network(text: str) -> float:
@@ -91,6 +96,12 @@ def format_network(bytes_per_s: float) -> str:
     bits_per_s = bytes_per_s * BITS_PER_BYTE
     unit, name = (10**9, "Gb/s") if bits_per_s >= 10**9 else (10**6, "Mb/s")
     return f"{bits_per_s / unit:.3g} {name}" if bits_per_s < 1000 * unit else f"{bits_per_s / unit:,.0f} {name}"
+
+
+def counted(count: float, noun: str, plural: str | None = None) -> str:
+    """``1 epoch``, ``2,500 epochs``, ``0.5 cores``."""
+    number = f"{count:,.0f}" if count == round(count) else f"{count:g}"
+    return f"{number} {noun}" if count == 1 else f"{number} {plural or noun + 's'}"
 
 
 def format_bytes(size_bytes: float) -> str:

@@ -54,12 +54,6 @@ def epoch(time: Time) -> str:
     return f"{duration_interval(time.epoch_s)}{validation}"
 
 
-def counted(count: float, noun: str, plural: str | None = None) -> str:
-    """``1 epoch``, ``2,500 epochs``, ``0.5 cores``."""
-    number = f"{count:,.0f}" if count == round(count) else f"{count:g}"
-    return f"{number} {noun}" if count == 1 else f"{number} {plural or noun + 's'}"
-
-
 def energy(energy_kwh: float) -> str:
     """Kilowatt-hours with two figures."""
     return f"{energy_kwh:.2g} kWh" if energy_kwh < 100 else f"{energy_kwh:,.0f} kWh"  # noqa: PLR2004  # no exponent

@@ -9,8 +9,8 @@ from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Gpu
 from canitrain.core.network import NetworkUse
 from canitrain.core.report import Bottleneck, CardOption, Reason, Report, Resource, Scaling, Status
-from canitrain.core.units import format_bytes, format_duration, format_network
-from canitrain.render.figures import counted, duration_interval, images_per_s
+from canitrain.core.units import counted, format_bytes, format_duration, format_network
+from canitrain.render.figures import duration_interval, images_per_s
 from canitrain.render.words import BOTTLENECK, CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
 
 

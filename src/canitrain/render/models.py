@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from canitrain.core.model_entry import ModelEntry
 from canitrain.core.profile import ImageSize
-from canitrain.render.figures import counted
+from canitrain.core.units import counted
 from canitrain.render.lines import EMPTY_LINE, Line, Span, Tone, labelled
 from canitrain.render.table import Column, table
 
