@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 from runs import REPORT, around, estimate, estimator, question, run
 
 from canitrain.core.interval import exactly
-from canitrain.core.question import Question, RunEstimate
+from canitrain.core.question import Estimator, Question, RunEstimate
 from canitrain.core.report import Status
-from canitrain.verdict.batches import batch_steps, largest_batch
+from canitrain.verdict.batches import accumulation_steps, batch_steps, largest_batch
 from canitrain.verdict.plan import Plan, make_plan
 
 
@@ -95,21 +97,71 @@ def test_accumulation_keeps_the_recipes_effective_batch(free_gib: float, batch_s
     assert (chosen.batch_size, chosen.accumulation_steps) == (batch_size, steps)
 
 
-def test_beyond_the_recipes_batch_only_while_it_is_faster() -> None:
-    # b / (b + 1) of the top speed: 16 reach 0.941, 24 reach 0.960 and 1024 reach 0.999 of it. 0.95 * 0.999 = 0.949.
+def speed(images_per_s: Callable[[int], float]) -> Estimator:
+    """``estimate``, but with the throughput of ``images_per_s(batch)``."""
+
+    @estimator
+    def found(asked: Question, batch_size: int) -> RunEstimate:
+        slow = estimate(asked, batch_size)
+        return replace(slow, time=replace(slow.time, images_per_s=images_per_s(batch_size)))
+
+    return found
+
+
+def test_a_few_per_cent_more_images_a_second_do_not_pay_for_leaving_the_recipes_batch() -> None:
+    # b / (b + 1) of the top speed: 16 reach 0.94 of it, 32 reach 0.97 and need (1 + 2) / (1 + 1) times the images.
     chosen = plan(question(free_gib=5000.0)).recommendation
 
-    assert chosen.batch_size == 24
-    assert chosen.batch_reason == "larger ones fit and are hardly faster"
+    assert chosen.batch_size == 16
+    assert chosen.batch_reason == (
+        "larger ones fit and give up to 1.1x the images/s, but would leave the recipe's effective batch of 16"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fastest_batch", "batch_size"),
+    [
+        # Throughput follows the batch and stops: f times the recipe's batch take (1 + f) / 2 / f of the time.
+        (16, 16),
+        (32, 32),
+        (96, 96),
+        (256, 256),
+    ],
+)
+def test_beyond_the_recipes_batch_while_the_time_to_the_same_accuracy_falls(
+    fastest_batch: int, batch_size: int
+) -> None:
+    chosen = make_plan(question(free_gib=5000.0), speed(lambda batch: float(min(batch, fastest_batch)))).recommendation
+
+    assert (chosen.batch_size, chosen.accumulation_steps) == (batch_size, 1)
+
+
+def test_a_doubling_beyond_the_recipes_batch_has_to_bring_half_as_much_again() -> None:
+    # 32 for 16: (1 + 2) / (1 + 1) = 1.5 times the images; what is larger stays as fast.
+    def at(ratio: float) -> int | None:
+        asked = question(free_gib=5000.0)
+        return make_plan(asked, speed(lambda batch: ratio if batch >= 32 else 1.0)).recommendation.batch_size
+
+    assert (at(1.49), at(1.51)) == (16, 32)
+
+
+def test_many_gpus_start_from_one_image_each() -> None:
+    # 32 GPUs x 1 image are 2 of the recipe's 16 already, 32 x 2 are 4: (1 + 4) / (1 + 2) = 1.67 times the images.
+    def at(ratio: float) -> int | None:
+        asked = question(free_gib=5000.0, gpus=8, nodes=4)
+        return make_plan(asked, speed(lambda batch: ratio if batch >= 2 else 1.0)).recommendation.batch_size
+
+    assert (at(1.6), at(1.7)) == (1, 2)
+
+
+def test_throughput_that_falls_with_the_batch_keeps_the_recipes() -> None:
+    chosen = make_plan(question(free_gib=5000.0), speed(lambda batch: 100.0 / batch)).recommendation
+
+    assert chosen.batch_size == 16
 
 
 def test_a_loader_that_cannot_follow_keeps_the_recipes_batch() -> None:
-    @estimator
-    def loader_bound(asked: Question, batch_size: int) -> RunEstimate:
-        slow = estimate(asked, batch_size)
-        return replace(slow, time=replace(slow.time, images_per_s=5.0))
-
-    chosen = make_plan(question(free_gib=5000.0), loader_bound).recommendation
+    chosen = make_plan(question(free_gib=5000.0), speed(lambda _: 5.0)).recommendation
 
     assert chosen.batch_size == 16
     assert "effective batch of 16" in chosen.batch_reason
@@ -126,6 +178,20 @@ def test_a_batch_that_keeps_the_recipes_is_taken_where_the_largest_is_hardly_fas
 def test_the_largest_is_taken_where_a_batch_that_keeps_the_recipes_is_slower() -> None:
     # 4 in 4 steps are the recipe's 16, and 4 / 5 is 0.93 of 6 / 7.
     assert plan(question(free_gib=7.8)).recommendation.batch_size == 6
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "steps"),
+    [
+        (1, 1, 1),  # not 16 steps, as there is one an epoch
+        (5, 2, 3),  # 2, 2 and 1
+        (17, 1, 16),
+    ],
+)
+def test_no_more_steps_are_accumulated_than_an_epoch_has(images: int, batch_size: int, steps: int) -> None:
+    asked = replace(question(batch_size=batch_size), dataset=replace(REPORT.dataset, images=images))
+
+    assert accumulation_steps(asked, batch_size) == steps
 
 
 def test_a_small_dataset_caps_the_batch() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from runs import HARDWARE, estimate, known, question
+from runs import HARDWARE, REPORT, estimate, known, question
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Hardware, Package
@@ -55,3 +55,32 @@ def test_updates_far_from_the_recipes_come_with_a_batch_that_keeps_them(batch_si
 
     assert [each.split(":")[0] for each in found] == ([warning] if warning else [])
     assert all(each.endswith("or take --batch-size 8 with 2 accumulation steps") for each in found)
+
+
+@pytest.mark.parametrize(("batch_size", "warned"), [(17, False), (19, False), (20, True), (64, True)])
+def test_a_batch_far_beyond_the_recipes_says_what_keeping_to_it_costs(batch_size: int, *, warned: bool) -> None:
+    asked = question(free_gib=5000.0, batch_size=batch_size)
+    found = [each for each in warnings_of(asked, make_plan(asked, estimate)) if "an update after" in each]
+
+    assert len(found) == warned
+    # 16 / 17 of 10 images a second
+    assert all(f"an update after {batch_size} images" in each for each in found)
+    assert all("--batch-size 16 (9.4 instead of 9." in each for each in found)
+
+
+def test_one_image_on_each_of_many_gpus_may_already_be_more_than_the_recipes() -> None:
+    asked = question(gpus=8, nodes=4, batch_size=1)
+    found = [each for each in warnings_of(asked, make_plan(asked, estimate)) if "an update after" in each]
+
+    assert len(found) == 1
+    assert found[0].startswith("an update after 32 images is 2x the recipe's 16: raise the learning rate")
+    assert "--batch-size" not in found[0]
+
+
+@pytest.mark.parametrize("images", [1, 3, 12])
+def test_fewer_images_than_the_recipes_batch_ask_for_a_smaller_learning_rate(images: int) -> None:
+    asked = replace(question(), dataset=replace(REPORT.dataset, images=images))
+    found = " ".join(warnings_of(asked, make_plan(asked, estimate)))
+
+    assert f"{images} image{'s' * (images > 1)} cannot fill the recipe's effective batch of 16" in found
+    assert "an update after" not in found

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
 from canitrain.core.question import Estimator, Question, RunEstimate
 from canitrain.core.report import Status
-from canitrain.core.units import format_bytes
+from canitrain.core.units import counted, format_bytes
 from canitrain.verdict.rules import batch_status
 
 LARGEST_BATCH = 1024
 """Images a GPU and step; no detector's recipe goes near it."""
 AS_FAST_RATIO = 0.95
-"""Share of the best throughput that counts as just as fast. A judgement of ours: beyond the recipe's effective batch
-the learning rate must change, which 5 % do not pay for."""
+"""Share of a larger batch's throughput that counts as just as fast. A judgement of ours: whatever moves the images
+between updates also moves the learning rate, which 5 % do not pay for."""
 
 
 def largest_batch(
@@ -78,31 +79,50 @@ def recipe_limit(question: Question) -> int:
 
 
 def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
-    """The largest candidate that surely fits, or one that keeps the recipe's effective batch and is as fast.
+    """The largest candidate that surely fits and keeps the recipe's effective batch, or a larger one that pays.
 
-    Beyond the recipe's effective batch only while that makes it faster. Where none surely fits, the smallest that may.
-    ``candidates`` hold the largest batch of all that surely fits.
+    Where none surely fits, the smallest that may. ``candidates`` hold the largest batch of all that surely fits.
     """
     fitting = [candidate for candidate in candidates if candidate.status is Status.GO]
     if not fitting:
         return _squeezed(question, candidates)
-    largest = fitting[-1]
-    limit = recipe_limit(question)
+    largest, limit = fitting[-1], recipe_limit(question)
     kept = [candidate for candidate in fitting if candidate.batch_size <= limit]
     beyond = [candidate for candidate in fitting if candidate.batch_size > limit]
-    true = [candidate for candidate in kept if abs(update_ratio(question, candidate.batch_size) - 1) <= KEPT_RATIO]
-    best = max(candidate.run.time.images_per_s for candidate in fitting)
-    fast = [each for each in true[-1:] + kept[-1:] + beyond if each.run.time.images_per_s >= AS_FAST_RATIO * best]
-    chosen = fast[0] if fast else largest
-    if chosen is not largest:
-        reason = "larger ones fit and are hardly faster"
-        if chosen.batch_size <= limit:
-            effective = question.recipe.effective_batch_size
-            reason = f"larger ones fit, are hardly faster, and would leave the recipe's effective batch of {effective}"
+    chosen = min((*_keeping(question, kept), *beyond), key=lambda each: relative_run_time(question, each.run))
+    if chosen is largest:
+        capped = chosen.batch_size >= dataset_limit(question)
+        reason = f"the dataset has {counted(question.dataset.images, 'image')}" if capped else _memory_reason(chosen)
         return Choice(candidate=chosen, reason=reason)
-    capped = chosen.batch_size >= dataset_limit(question)
-    reason = f"the dataset has {question.dataset.images:,} images" if capped else _memory_reason(chosen)
-    return Choice(candidate=chosen, reason=reason)
+    effective = question.recipe.effective_batch_size
+    gain = max(each.run.time.images_per_s for each in fitting) / chosen.run.time.images_per_s
+    faster = (
+        ", are hardly faster, and" if gain * AS_FAST_RATIO <= 1 else f" and give up to {gain:.2g}x the images/s, but"
+    )
+    leave = "would leave" if chosen.batch_size <= limit else "would go still further beyond"
+    return Choice(
+        candidate=chosen, reason=f"larger ones fit{faster} {leave} the recipe's effective batch of {effective}"
+    )
+
+
+def relative_run_time(question: Question, run: RunEstimate) -> float:
+    """Time to the same accuracy, up to a factor: images that it takes / images a second.
+
+    Updates get fewer as they get larger, and beyond a critical size need more images for the same accuracy, in
+    proportion to ``1 + images an update / critical size``. Whoever tuned the recipe is taken to have stopped there.
+
+    Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch Training" (arXiv 1812.06162), section 2.
+    Known limitation: the critical size depends on data and model and grows during the run; nobody states it.
+    """
+    return (1 + update_ratio(question, run.batch_size)) / run.time.images_per_s
+
+
+def _keeping(question: Question, kept: Sequence[Candidate]) -> Sequence[Candidate]:
+    """The largest up to the recipe's batch, or the largest that keeps it just so where that is as fast; or none."""
+    true = [each for each in kept if abs(update_ratio(question, each.batch_size) - 1) <= KEPT_RATIO]
+    if true and true[-1].run.time.images_per_s >= AS_FAST_RATIO * kept[-1].run.time.images_per_s:
+        return true[-1:]
+    return kept[-1:]
 
 
 def update_ratio(question: Question, batch_size: int) -> float:
@@ -112,8 +132,14 @@ def update_ratio(question: Question, batch_size: int) -> float:
 
 
 def accumulation_steps(question: Question, batch_size: int) -> int:
-    """Steps between updates that keep the recipe's effective batch, 1 where the batch already is as large."""
-    return max(1, round(question.recipe.effective_batch_size / (batch_size * question.recipe.all_gpus)))
+    """Steps between updates that keep the recipe's effective batch, 1 where the batch already is as large.
+
+    At most the steps of an epoch: what is left over at its end is not carried into the next. Source: yolov5 7.0
+    ``train.py``, ``optimizer.zero_grad()`` before each epoch's batches.
+    """
+    whole = batch_size * question.recipe.all_gpus
+    steps = round(question.recipe.effective_batch_size / whole)
+    return max(1, min(steps, math.ceil(question.dataset.images / whole)))
 
 
 def _last(fits: Callable[[int], bool], limit: int) -> int | None:

@@ -9,7 +9,7 @@ from canitrain.core.fact import Known
 from canitrain.core.profile import ImageSize, Precision
 from canitrain.core.question import Question
 from canitrain.core.target import GpuTarget
-from canitrain.core.units import format_network
+from canitrain.core.units import counted, format_network
 from canitrain.verdict.batches import accumulation_steps, recipe_limit, update_ratio
 from canitrain.verdict.device import left_out
 from canitrain.verdict.plan import Plan
@@ -18,6 +18,9 @@ PACKAGES = frozenset({"torchvision", "timm", "effdet", "yolov5", "ultralytics"})
 """Libraries of models by their package names; a file of the user's is none."""
 FAR_FROM_RECIPE = 0.2
 """How far images an update may lie from the recipe's before the learning rate should follow; a judgement of ours."""
+
+RAISE_RATE = "raise the learning rate with it, warm it up, and expect to need more epochs for the same accuracy"
+"""What larger updates ask for. Source: Goyal et al. 2017 (arXiv 1706.02677) and McCandlish et al. 2018 (1812.06162)."""
 
 
 def warnings_of(question: Question, plan: Plan) -> tuple[str, ...]:
@@ -80,22 +83,37 @@ def _batch(question: Question, plan: Plan) -> Iterator[str]:
     images = question.dataset.images
     whole = batch_size * question.recipe.all_gpus
     if whole > images:
-        yield f"a batch of {whole} is more than the {images:,} images that there are"
-    limit = recipe_limit(question)
-    if batch_size > limit:
-        ratio = whole / question.recipe.effective_batch_size
-        yield (
-            f"a batch of {whole} is {ratio:.2g}x the recipe's {question.recipe.effective_batch_size}: "
-            "scale the learning rate with it, or ask for the recipe's with --batch-size"
-        )
-    steps, ratio = accumulation_steps(question, batch_size), update_ratio(question, batch_size)
-    if batch_size <= limit and abs(ratio - 1) > FAR_FROM_RECIPE:
+        there = "1 image that there is" if images == 1 else f"{images:,} images that there are"
+        yield f"a batch of {whole} is more than the {there}"
+    limit, ratio = recipe_limit(question), update_ratio(question, batch_size)
+    if abs(ratio - 1) <= FAR_FROM_RECIPE:
+        return
+    steps, effective = accumulation_steps(question, batch_size), question.recipe.effective_batch_size
+    if images < effective and whole <= effective:
+        count = counted(images, "image")
+        yield f"{count} cannot fill the recipe's effective batch of {effective}: lower the learning rate with it"
+        return
+    far = f"an update after {whole * steps} images is {ratio:.2g}x the recipe's {effective}"
+    if batch_size <= limit:
         kept = limit // math.ceil(limit / batch_size)
-        yield (
-            f"an update after {whole * steps} images is {ratio:.2g}x the recipe's "
-            f"{question.recipe.effective_batch_size}: scale the learning rate with it, or take "
-            f"--batch-size {kept} with {accumulation_steps(question, kept)} accumulation steps"
-        )
+        # One image on each GPU may already be more than the recipe's.
+        if kept < batch_size:
+            accumulated = f"--batch-size {kept} with {accumulation_steps(question, kept)} accumulation steps"
+            yield f"{far}: scale the learning rate with it, or take {accumulated}"
+        else:
+            yield f"{far}: {RAISE_RATE}"
+        return
+    yield f"{far}: {RAISE_RATE}, or keep to the recipe with --batch-size {limit}{_at_the_recipes(plan, limit)}"
+
+
+def _at_the_recipes(plan: Plan, limit: int) -> str:
+    """What keeping to the recipe costs in images a second."""
+    rates = [each.run.time.images_per_s for each in plan.candidates if each.batch_size == limit]
+    return f" ({_rate(rates[0])} instead of {_rate(plan.run.time.images_per_s)} images/s)" if rates else ""
+
+
+def _rate(images_per_s: float) -> str:
+    return f"{images_per_s:,.0f}" if images_per_s >= 10 else f"{images_per_s:.1f}"  # noqa: PLR2004  # two figures
 
 
 def _precision(question: Question) -> Iterator[str]:
