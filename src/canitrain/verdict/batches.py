@@ -126,8 +126,9 @@ def _keeping(question: Question, kept: Sequence[Candidate]) -> Sequence[Candidat
 
 
 def update_ratio(question: Question, batch_size: int) -> float:
-    """Images between two updates / the recipe's effective batch."""
-    images = batch_size * question.recipe.all_gpus * accumulation_steps(question, batch_size)
+    """Images between two updates / the recipe's effective batch; an epoch's last update has what is left."""
+    whole = batch_size * question.recipe.all_gpus
+    images = min(whole * accumulation_steps(question, batch_size), max(whole, question.dataset.images))
     return images / question.recipe.effective_batch_size
 
 
