@@ -72,6 +72,13 @@ def test_a_weight_that_is_used_twice_is_cast_once():
     assert traced.cast_weight_bytes == 9 * 2
 
 
+def test_half_weights_do_not_grow_with_the_batch():
+    allocations = record(nn.Conv2d(3, 3, 1, bias=False), amp=True).allocations
+    # 9 weights of two bytes, in a block of 512; images, output and loss do grow
+    assert sorted(allocations.fixed)[-2:] == [0, 512]
+    assert not any(record(nn.Conv2d(3, 3, 1, bias=False)).allocations.fixed)
+
+
 def test_a_frozen_weight_is_cast_at_every_use_because_autocast_keeps_only_trainable_ones():
     layer = nn.Conv2d(3, 3, 1, bias=False).requires_grad_(requires_grad=False)
     with cuda_operators(amp=True):

@@ -271,6 +271,11 @@ def cuda_operators(*, amp: bool) -> Iterator[None]:
         torch._C._dispatch_tls_set_dispatch_key_excluded(_KEY, True)  # noqa: SLF001, FBT003
 
 
+def cached_weights() -> list[torch.Tensor]:
+    """The half-precision weight copies that autocast holds now."""
+    return [copy for _, copy in _CASTS.weights.values()]
+
+
 def cached_weight_bytes() -> int:
     """Bytes of the half-precision weight copies that autocast holds now."""
-    return sum(copy.untyped_storage().nbytes() for _, copy in _CASTS.weights.values())
+    return sum(copy.untyped_storage().nbytes() for copy in cached_weights())

@@ -89,7 +89,14 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
                     f" more than {subject.tolerance:.0%}",
                     hint="have build() return a canitrain.trace.subject.Subject with other fit_shapes or basis terms",
                 )
-    return _with_checks(draft, checks, slack_of(subject, built, real, records), validation_of(subject, built, real))
+    others = [*records, record(_doubled(_nearest(subject, real).shape))] if subject.meta else records
+    return _with_checks(draft, checks, slack_of(subject, built, real, others), validation_of(subject, built, real))
+
+
+def _doubled(shape: Shape) -> Shape:
+    """Twice the images."""
+    batch, height, width, boxes = shape
+    return 2 * batch, height, width, boxes
 
 
 def slack_of(

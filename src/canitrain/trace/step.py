@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from canitrain.core.profile import Phase
-from canitrain.trace.autocast import cached_weight_bytes, cuda_operators
+from canitrain.trace.autocast import cached_weight_bytes, cached_weights, cuda_operators
 from canitrain.trace.pool import ALLOCATED, CONVOLVED, FREED, Allocations
 from canitrain.trace.recorder import ALLOC, FREE, OperatorRun, StepRecorder
 from canitrain.trace.stages import StageTracker, divide
@@ -67,6 +67,7 @@ def record_step(
         with cuda_operators(amp=amp):
             loss = built.step(*shape)
             cast_weight_bytes = cached_weight_bytes()
+            casts = {recorder.number_of(copy) for copy in cached_weights()}
         recorder.begin_backward()
         loss.backward()
     gradients = {
@@ -77,11 +78,16 @@ def record_step(
     del loss
     model.zero_grad(set_to_none=True)
     held_bytes = sum(recorder.sizes[number] for number in gradients) if gradients_until_backward else 0
-    return _condense(recorder, gradients, shape, cast_weight_bytes, held_bytes)
+    return _condense(recorder, gradients, shape, cast_weight_bytes, held_bytes, casts)
 
 
-def _condense(
-    recorder: StepRecorder, gradients: set[int], shape: Shape, cast_weight_bytes: int, held_bytes: int
+def _condense(  # noqa: PLR0917
+    recorder: StepRecorder,
+    gradients: set[int],
+    shape: Shape,
+    cast_weight_bytes: int,
+    held_bytes: int,
+    casts: set[int | None],
 ) -> StepRecord:
     freed = {number for kind, number in recorder.events if kind == FREE}
     # What outlives the step without being a gradient was kept by the model: no part of a steady step.
@@ -111,7 +117,11 @@ def _condense(
         gradient_bytes=gradient_lives,
         saved_bytes=tuple(saved),
         cast_weight_bytes=cast_weight_bytes,
-        allocations=_allocations(recorder, gradients, kept),
+        allocations=replace(
+            _allocations(recorder, gradients, kept),
+            # Half-precision weights do not grow with the batch.
+            fixed=tuple(size if number in casts else 0 for number, size in enumerate(recorder.sizes)),
+        ),
     )
 
 
