@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from runs import HARDWARE, REPORT, estimate, known, question
+from runs import GPU, HARDWARE, REPORT, estimate, known, question
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Hardware, Package
@@ -84,3 +84,15 @@ def test_fewer_images_than_the_recipes_batch_ask_for_a_smaller_learning_rate(ima
 
     assert f"{images} image{'s' * (images > 1)} cannot fill the recipe's effective batch of 16" in found
     assert "an update after" not in found
+
+
+@pytest.mark.parametrize(
+    ("mig", "other_mig", "warned"), [(True, True, False), (False, False, True), (True, False, True)]
+)
+def test_another_slice_of_one_card_is_of_no_different_kind(*, mig: bool, other_mig: bool, warned: bool) -> None:
+    own, other = replace(GPU, mig=mig), replace(GPU, index=1, mig=other_mig)
+    asked = question(hardware=replace(HARDWARE, gpus=known((own, other))))
+    asked = replace(asked, target=replace(asked.target, gpus=(own,), weakest=own))
+    found = " ".join(warnings_of(asked, make_plan(asked, estimate)))
+
+    assert ("cards of different kinds" in found) is warned

@@ -58,7 +58,9 @@ def _gpu_notes(question: Question) -> Iterator[str]:
 def _idle_gpus(question: Question) -> Iterator[str]:
     if not isinstance(question.target, GpuTarget):
         return
-    idle = left_out(question.hardware, question.target)
+    # That a process uses one MIG slice of several is the probe's to say.
+    sliced = question.target.weakest.mig
+    idle = [gpu for gpu in left_out(question.hardware, question.target) if not (sliced and gpu.mig)]
     if idle:
         names = ", ".join(f"GPU {gpu.index} ({gpu.name})" for gpu in idle)
         yield f"{names} would stay idle: cards of different kinds hold each other up in one run"
