@@ -17,6 +17,7 @@ from canitrain.render.headline import (
     cards_line,
     cost_line,
     network_line,
+    other_warnings,
     recommendation_line,
     run_line,
     scaling_line,
@@ -175,3 +176,12 @@ def test_the_cost_of_nodes_is_said_to_be_each_ones() -> None:
     assert cost_line(replace(REPORT, recipe=recipe), 1234.5) == "about 1,234.50 at 2.5 an hour"
     shared = replace(REPORT, recipe=replace(recipe, nodes=4))
     assert cost_line(shared, 1234.5) == "about 1,234.50 at 2.5 an hour for each of 4 nodes"
+
+
+@pytest.mark.parametrize("form", [Format.TEXT, Format.MARKDOWN, Format.GITHUB, Format.HTML])
+def test_what_the_answer_tells_is_not_told_again_as_a_warning(form: Format) -> None:
+    report = replace(with_status(Status.TIGHT, Resource.SOFTWARE), warnings=("another one",))
+    told_again = replace(report, warnings=(report.verdict.reasons[0].message, "another one"))
+
+    assert other_warnings(told_again) == ("another one",)
+    assert render(told_again, form) == render(report, form)

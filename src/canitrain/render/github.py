@@ -24,7 +24,7 @@ def _annotations(report: Report) -> Iterator[str]:
     yield _command(_level(status), f"canitrain: {STATUS[status]}", headline.answer(report))
     for reason in headline.other_reasons(report):
         yield _of_reason(reason)
-    for warning in report.warnings:
+    for warning in headline.other_warnings(report):
         yield _command("warning", "canitrain", warning)
 
 

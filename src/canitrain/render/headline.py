@@ -71,6 +71,12 @@ def other_reasons(report: Report) -> tuple[Reason, ...]:
     )
 
 
+def other_warnings(report: Report) -> tuple[str, ...]:
+    """The warnings that no reason already tells."""
+    told = {deciding_reason(report), *(reason.message for reason in other_reasons(report))}
+    return tuple(warning for warning in report.warnings if warning not in told)
+
+
 def deciding_reason(report: Report) -> str:
     """The message of the first reason that is as bad as the verdict."""
     for reason in report.verdict.reasons:

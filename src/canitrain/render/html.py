@@ -97,7 +97,7 @@ def _badge(status: Status) -> str:
 
 
 def _warnings(report: Report) -> str:
-    items = "".join(f"<li>{escape(warning)}</li>" for warning in report.warnings)
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in headline.other_warnings(report))
     return f"<section><h2>Warnings</h2><ul>{items}</ul></section>" if items else ""
 
 

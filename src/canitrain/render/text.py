@@ -168,7 +168,7 @@ def _cards_as_sentences(report: Report, width: int) -> list[Line]:
 
 def _warnings(report: Report, width: int) -> list[Line]:
     lines: list[Line] = []
-    for warning in report.warnings:
+    for warning in headline.other_warnings(report):
         lines += labelled("Warning", warning, columns=width, indent=INDENT, tone=Tone.CAUTION)
     return lines
 
