@@ -80,7 +80,7 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
         time=plan.run.time,
         batches=plan.rows,
         advice=advise(question, plan, estimate),
-        cards=suitable_cards(question, cards, estimate),
+        cards=suitable_cards(question, cards, estimate, plan),
         explain=mark_fullest(
             stages(question, plan.run, calibration), question, plan.run.batch_size, calibration.memory
         ),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from runs import CARD, GIB, HARDWARE, around, cpu_question, estimate, estimator, known, question, run
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import StorageKind
+from canitrain.core.interval import Interval
 from canitrain.core.profile import Precision
-from canitrain.core.question import Question, RunEstimate
+from canitrain.core.question import Estimator, Question, RunEstimate
 from canitrain.core.recipe import CacheMode, Freeze, Optimizer, Strategy
 from canitrain.core.report import Advice, Status
+from canitrain.core.target import GpuTarget
 from canitrain.core.units import DAY_S
-from canitrain.verdict.advice import CHANGES, MOST_ADVICE, advise, changes
+from canitrain.verdict.advice import MOST_ADVICE, advise
 from canitrain.verdict.cards import COMMON_CARDS, MOST_CARDS, suitable_cards
+from canitrain.verdict.changes import CHANGES, changes
 from canitrain.verdict.plan import make_plan
 
 
@@ -71,6 +76,23 @@ def test_what_makes_the_verdict_worse_is_not_said() -> None:
     assert "--cache ram" not in [each.change for each in advise(asked, make_plan(asked, cache_breaks), cache_breaks)]
 
 
+@pytest.mark.parametrize(("cached_gib", "said"), [(20.0, True), (90.0, False)])
+def test_what_runs_out_of_something_else_does_not_help_a_run_that_takes_too_long(
+    cached_gib: float, *, said: bool
+) -> None:
+    @estimator
+    def caching(asked: Question, batch_size: int) -> RunEstimate:
+        cached = asked.recipe.cache is CacheMode.RAM
+        ram = around((cached_gib if cached else 9.0) * GIB)
+        return run(ram=ram, total=around((10.0 if cached else 20.0) * DAY_S), batch_size=batch_size)
+
+    asked = question(batch_size=4)
+    plan = make_plan(asked, caching)
+
+    assert plan.verdict.status is Status.NO_GO
+    assert ("--cache ram" in [each.change for each in advise(asked, plan, caching)]) is said
+
+
 def test_too_large_a_batch_is_told_the_one_that_fits_with_accumulation() -> None:
     asked = question(free_gib=5.6, batch_size=16)
     advice = advise(asked, make_plan(asked, estimate), estimate)
@@ -106,6 +128,35 @@ def test_gpu_options_are_not_advised_on_a_cpu() -> None:
 
     assert options.isdisjoint({"--precision amp", "--channels-last"})
     assert not any("--assume-idle" in option for option in options)
+
+
+@pytest.mark.parametrize(("workers_days", "bought_is_said"), [(1.0, False), (1.05, False), (1.2, True)])
+def test_hardware_is_advised_only_for_more_than_an_option_brings(workers_days: float, *, bought_is_said: bool) -> None:
+    @estimator
+    def loading(asked: Question, batch_size: int) -> RunEstimate:
+        more_cores = asked.hardware.cpu.usable_cores != HARDWARE.cpu.usable_cores
+        more_workers = asked.recipe.workers > 4
+        days = 1.0 if more_cores else workers_days if more_workers else 2.0
+        return run(total=around(days * DAY_S), batch_size=batch_size)
+
+    asked = question(batch_size=4, workers=4)
+    options = [each.change for each in advise(asked, make_plan(asked, loading), loading)]
+
+    assert any(option.startswith("--workers") for option in options)
+    assert any("CPU cores" in option for option in options) is bought_is_said
+
+
+def test_an_option_with_a_price_does_not_stand_for_hardware() -> None:
+    @estimator
+    def frozen_or_cores(asked: Question, batch_size: int) -> RunEstimate:
+        changed = asked.recipe.freeze is not Freeze.NONE or asked.hardware != HARDWARE
+        return run(total=around(DAY_S if changed else 2 * DAY_S), batch_size=batch_size)
+
+    asked = question(batch_size=4)
+    options = [each.change for each in advise(asked, make_plan(asked, frozen_or_cores), frozen_or_cores)]
+
+    assert "--freeze backbone" in options
+    assert any("CPU cores" in option for option in options)
 
 
 def catalog() -> list[GpuSpec]:
@@ -157,6 +208,60 @@ def test_cards_that_more_likely_run_out_are_not_named() -> None:
 
     assert card.memory_bytes == 16 * GIB
     assert suitable_cards(cpu_question(batch_size=20, max_time_s=99 * DAY_S), [card], by_card) == ()
+
+
+def own_gpu_and(cards: Interval, *, own: Interval, **fields: Any) -> Estimator:
+    """The machine's GPU takes ``own`` seconds in all, any other ``cards``; ``fields`` are of both."""
+
+    @estimator
+    def found(asked: Question, batch_size: int) -> RunEstimate:
+        catalogs = isinstance(asked.target, GpuTarget) and asked.target.card.name in COMMON_CARDS
+        budget_bytes = asked.target.budget_bytes if isinstance(asked.target, GpuTarget) else None
+        common = {"budget_bytes": budget_bytes, "batch_size": batch_size, **fields}
+        return run(total=cards if catalogs else own, **common)
+
+    return found
+
+
+OWN_CARD = replace(CARD, name="the machine's own")
+
+
+def would_do(asked: Question, estimate: Estimator) -> int:
+    return len(suitable_cards(asked, catalog()[2:], estimate, make_plan(asked, estimate)))
+
+
+@pytest.mark.parametrize(
+    ("own_days", "cards_days", "fields", "named"),
+    [
+        (9.0, 1.0, {}, True),  # takes too long
+        (9.0, 8.0, {}, False),  # and still does with any card, as where the loader is waited for
+        (2.0, 1.0, {"shm": around(20.0 * GIB)}, False),  # /dev/shm, which is the same with any card
+        (2.0, 1.0, {"disk_bytes": 500.0 * GIB}, False),
+        (2.0, 1.0, {"ram": around(90.0 * GIB)}, False),
+        (2.0, 1.0, {}, False),  # nothing is in the way
+    ],
+)
+def test_cards_are_named_only_where_a_card_is_what_lacks(
+    own_days: float, cards_days: float, fields: dict[str, Any], *, named: bool
+) -> None:
+    asked = replace(question(batch_size=2), target=replace(question().target, card=OWN_CARD))
+    estimate = own_gpu_and(around(cards_days * DAY_S), own=around(own_days * DAY_S), **fields)
+
+    assert (would_do(asked, estimate) > 0) is named
+
+
+def test_no_card_mends_a_torch_that_lacks_code_for_the_own() -> None:
+    obstacle = replace(HARDWARE, software=replace(HARDWARE.software, obstacles=("torch has no code for this card",)))
+    asked = replace(question(batch_size=2, hardware=obstacle), target=replace(question().target, card=OWN_CARD))
+
+    assert would_do(asked, own_gpu_and(around(DAY_S), own=around(2 * DAY_S))) == 0
+
+
+@pytest.mark.parametrize(("cards_days", "named"), [(1.0, True), (1.9, False), (2.2, False)])
+def test_beside_a_processor_that_does_only_faster_cards_are_named(cards_days: float, *, named: bool) -> None:
+    asked = cpu_question(batch_size=2)
+
+    assert (would_do(asked, own_gpu_and(around(cards_days * DAY_S), own=around(2 * DAY_S))) > 0) is named
 
 
 def test_no_card_is_named_that_the_catalog_lacks() -> None:

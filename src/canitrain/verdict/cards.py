@@ -10,10 +10,12 @@ from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Gpu
 from canitrain.core.question import Estimator, Question
-from canitrain.core.report import CardOption, Status
-from canitrain.core.target import GpuTarget
+from canitrain.core.report import CardOption, Resource, Status
+from canitrain.core.severity import SEVERITY
+from canitrain.core.target import CpuTarget, GpuTarget
+from canitrain.verdict.advice import LEAST_SPEEDUP
 from canitrain.verdict.batches import dataset_limit, largest_batch, recipe_limit
-from canitrain.verdict.plan import replan
+from canitrain.verdict.plan import Plan, replan
 
 COMMON_CARDS = (
     "Tesla T4",
@@ -32,19 +34,35 @@ COMMON_CARDS = (
 MOST_CARDS = 5
 
 
-def suitable_cards(question: Question, cards: Sequence[GpuSpec], estimate: Estimator) -> tuple[CardOption, ...]:
+MENDED_OTHERWISE = (Resource.SOFTWARE, Resource.SHM, Resource.DISK)
+"""What another card does not mend."""
+
+
+def suitable_cards(
+    question: Question, cards: Sequence[GpuSpec], estimate: Estimator, plan: Plan | None = None
+) -> tuple[CardOption, ...]:
     """Up to five of the common cards among ``cards`` that would do, spread from the slowest to the fastest.
 
     One idle card of each, at the batch size given, else at the largest up to the recipe's that fits it; the machine
-    around it stays as it is.
+    around it stays as it is. Beside a ``plan`` for what the machine has, only cards that better it.
     """
     by_name = {card.name: card for card in cards}
     tried = (_option(question, by_name[name], estimate) for name in COMMON_CARDS if name in by_name)
-    slowest_first = sorted((option for option in tried if option is not None), key=lambda option: -option.total_s)
+    better = (option for option in tried if option is not None and (plan is None or _betters(option, question, plan)))
+    slowest_first = sorted(better, key=lambda option: -option.total_s)
     if len(slowest_first) <= MOST_CARDS:
         return tuple(slowest_first)
     gaps = (len(slowest_first) - 1) / (MOST_CARDS - 1)
     return tuple(slowest_first[round(index * gaps)] for index in range(MOST_CARDS))
+
+
+def _betters(option: CardOption, question: Question, plan: Plan) -> bool:
+    """Whether the verdict is better with that card, or as good and the run faster than on the processor."""
+    step = SEVERITY.index(option.status) - SEVERITY.index(plan.verdict.status)
+    if isinstance(question.target, CpuTarget):
+        return step < 0 or (step == 0 and option.total_s * LEAST_SPEEDUP <= plan.run.time.total_s.expected)
+    short = {reason.resource for reason in plan.reasons if reason.status is not Status.GO}
+    return step < 0 and not short.issubset(MENDED_OTHERWISE)
 
 
 def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOption | None:
