@@ -23,6 +23,8 @@ _STRIDE = 32
 """Of most nets; at other sizes the last stages round, so that the polynomials hold for its multiples."""
 _STAGES, _TRANSFORMER_STAGES = 12, 15
 """At most. More make the file of a net with many kinds of blocks too long to review; a Transformer's are all alike."""
+_IMAGENET_CLASSES = 1000
+"""What a net without a classifying layer is given: one that is trained has some."""
 _FIT_BATCHES, _CHECK_BATCHES = (2, 8), (4, 16, 32)
 _FIT_SCALES, _CHECK_SCALES = (0.5, 1.0, 1.5), (0.75, 2.0)
 
@@ -39,7 +41,7 @@ def subject(name: str) -> Subject:
     if importlib.util.find_spec("timm") is None:
         raise MissingDependencyError("timm is not installed", hint="pip install timm")
     name, side = _named_size(name)
-    options = {"img_size": side} if side and _takes_size(name) else {}
+    options = _classes_option(name) | ({"img_size": side} if side and _takes_size(name) else {})
     model = _create(name, options)
     config = model.pretrained_cfg or {}
     _, height, width = (3, side, side) if side else config.get("input_size", (3, 224, 224))
@@ -130,6 +132,14 @@ def _takes_size(name: str) -> bool:
 
     module: str = timm.model_entrypoint(name).__module__
     return any(word in module for word in _SIZED)
+
+
+def _classes_option(name: str) -> dict[str, int]:
+    """Classes for nets that come without, such as DINOv2 and SigLIP; the others keep their own."""
+    import timm  # noqa: PLC0415
+
+    config = timm.get_pretrained_cfg(name)
+    return {"num_classes": _IMAGENET_CLASSES} if config is not None and config.num_classes == 0 else {}
 
 
 def _create(name: str, options: dict[str, int]) -> nn.Module:
