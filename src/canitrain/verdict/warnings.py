@@ -10,7 +10,7 @@ from canitrain.core.profile import ImageSize, Precision
 from canitrain.core.question import Question
 from canitrain.core.target import GpuTarget
 from canitrain.core.units import counted, format_network
-from canitrain.verdict.batches import accumulation_steps, recipe_limit, update_ratio
+from canitrain.verdict.batches import AS_FAST_RATIO, accumulation_steps, recipe_limit, update_ratio
 from canitrain.verdict.device import left_out
 from canitrain.verdict.plan import Plan
 
@@ -110,8 +110,11 @@ def _batch(question: Question, plan: Plan) -> Iterator[str]:
 
 def _at_the_recipes(plan: Plan, limit: int) -> str:
     """What keeping to the recipe costs in images a second."""
-    rates = [each.run.time.images_per_s for each in plan.candidates if each.batch_size == limit]
-    return f" ({_rate(rates[0])} instead of {_rate(plan.run.time.images_per_s)} images/s)" if rates else ""
+    own = plan.run.time.images_per_s
+    kept = next((each.run.time.images_per_s for each in plan.candidates if each.batch_size == limit), None)
+    if kept is None:
+        return ""
+    return ", which is as fast" if kept >= AS_FAST_RATIO * own else f" ({_rate(kept)} instead of {_rate(own)} images/s)"
 
 
 def _rate(images_per_s: float) -> str:
