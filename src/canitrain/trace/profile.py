@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from canitrain.core.errors import InputError
 from canitrain.core.polynomial import BatchShape, Polynomial
-from canitrain.core.profile import ModelProfile, Phase, Precision, SizeRule, Stage, Trace, Work, WorkKind
+from canitrain.core.profile import ModelProfile, Precision, SizeRule, Trace
 from canitrain.trace.convolutions import merge
 from canitrain.trace.fit import Fitter
 from canitrain.trace.peaks import pick_peaks
 from canitrain.trace.pool import SAME_SIZE, VARYING_SIZE, Allocations, Weights, fit_slack, fixed_bytes
-from canitrain.trace.stages import StageTracker, divide
+from canitrain.trace.stage_table import stage_table
 from canitrain.trace.step import StepRecord, record_step
 from canitrain.trace.subject import Built, Shape, Subject
 from canitrain.trace.validation import fit_validation
@@ -70,7 +69,7 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
     fitter = Fitter(subject.fit_shapes, subject.basis)
     convolutions = merge(fitter, records)
     draft = Trace(
-        stages=_stages(fitter, built, records),
+        stages=stage_table(fitter, built, records),
         peaks=pick_peaks(fitter, records, convolutions),
         convolutions=convolutions.merged,
         cast_weight_bytes=records[0].cast_weight_bytes,
@@ -182,91 +181,6 @@ def _errors(trace: Trace, record: StepRecord) -> tuple[float, float]:
     """Replayed / traced - 1 of peak live bytes and of FLOPs."""
     flops = replay_flops(trace, record.shape) / record.flops - 1 if record.flops else 0.0
     return replay_peak_bytes(trace, record.shape) / record.peak_bytes - 1, flops
-
-
-@dataclass
-class _Sizes:
-    """Parameter bytes of a stage."""
-
-    total: int = 0
-    trainable: int = 0
-
-
-def _stages(fitter: Fitter, built: Built, records: Sequence[StepRecord]) -> tuple[Stage, ...]:
-    names = records[0].stages
-    sizes = _parameter_sizes(built, names)
-    totals = [_totals(record) for record in records]
-    cells = sorted({cell for of_record in totals for cell in of_record}, key=lambda cell: cell[2].value)
-    work: dict[tuple[int, Phase], dict[WorkKind, Work]] = defaultdict(dict)
-    for stage, phase, kind in cells:
-        rows = [of_record.get((stage, phase, kind), (0.0, 0.0, 0.0)) for of_record in totals]
-        flops, moved, kernels = (fitter.fit(values) for values in zip(*rows, strict=True))
-        work[stage, phase][kind] = Work(flops=flops, bytes=moved, kernels=kernels)
-    stages = []
-    for number in _execution_order(records[0]):
-        name = names[number]
-        saved = fitter.fit([record.saved_bytes[number] for record in records])
-        forward, backward = work[number, Phase.FORWARD], work[number, Phase.BACKWARD]
-        if forward or backward or sizes[number].total:
-            stages.append(
-                Stage(
-                    name=name,
-                    backbone=_inside(name, built.backbone),
-                    parameter_bytes=sizes[number].total,
-                    trainable_parameter_bytes=sizes[number].trainable,
-                    saved_bytes=saved,
-                    positives=_positives(name, built),
-                    waits=fitter.fit([_waits(record, number) for record in records]),
-                    forward=forward,
-                    backward=backward,
-                )
-            )
-    return tuple(stages)
-
-
-def _waits(record: StepRecord, stage: int) -> int:
-    return sum(run.waits for run in record.runs if run.stage == stage and run.phase is Phase.FORWARD)
-
-
-def _positives(stage: str, built: Built) -> int:
-    return next((count for prefix, count in built.positives.items() if stage.startswith(prefix)), 0)
-
-
-def _inside(stage: str, prefixes: Sequence[str]) -> bool:
-    """Whether every module path of ``stage`` lies under one of ``prefixes``."""
-    wanted = [path for prefix in prefixes for path in prefix.split("+")]
-    return all(any(path == prefix or path.startswith(f"{prefix}.") for prefix in wanted) for path in stage.split("+"))
-
-
-def _execution_order(record: StepRecord) -> list[int]:
-    """Input first, loss last, the others as they first ran (those that never did at the end)."""
-    first: dict[int, int] = {}
-    for position, run in enumerate(record.runs):
-        first.setdefault(run.stage, position)
-    inner = sorted(range(1, len(record.stages) - 1), key=lambda number: first.get(number, len(record.runs)))
-    return [0, *inner, len(record.stages) - 1]
-
-
-def _totals(record: StepRecord) -> dict[tuple[int, Phase, WorkKind], tuple[float, float, float]]:
-    totals: dict[tuple[int, Phase, WorkKind], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for run in record.runs:
-        if run.kernels:
-            cell = totals[run.stage, run.phase, run.kind]
-            cell[0] += run.flops
-            cell[1] += run.bytes
-            cell[2] += run.kernels
-    return {key: (cell[0], cell[1], cell[2]) for key, cell in totals.items()}
-
-
-def _parameter_sizes(built: Built, names: Sequence[str]) -> list[_Sizes]:
-    tracker = StageTracker(built.model, built.stages or divide(built.model))
-    sizes = [_Sizes() for _ in names]
-    for path, parameter in built.model.named_parameters():
-        size = sizes[tracker.stage_of_path(path)]
-        size.total += parameter.numel() * parameter.element_size()
-        if parameter.requires_grad:
-            size.trainable += parameter.numel() * parameter.element_size()
-    return sizes
 
 
 def _profile(subject: Subject, built: Built, traces: dict[Precision, Trace]) -> ModelProfile:
