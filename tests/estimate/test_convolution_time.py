@@ -94,6 +94,12 @@ def test_winograd_makes_three_by_three_quicker_in_fp32_only_where_there_are_no_m
     assert per_flop[0] < 0.75 * per_flop[1]
 
 
+def test_winograd_is_not_counted_on_where_no_vendor_documents_it():
+    apple = find_card("M3 Max")
+    per_flop = [seconds(layer(512, 512, side), precision=Precision.FP32, card=apple) / side**2 for side in (3, 5)]
+    assert per_flop[0] > 0.9 * per_flop[1]
+
+
 def test_bytes_beyond_the_layers_own_are_an_elementwise_kernel():
     rates = gpu_rates(CARD, Precision.AMP, CALIBRATION, channels_last=False)
     added_s = seconds(layer(), extra_bytes=1e9) - seconds(layer())

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from canitrain.core.evidence import Coefficient
-from canitrain.core.gpu import Generation, GpuSpec
+from canitrain.core.gpu import Generation, GpuSpec, Vendor
 from canitrain.core.hardware import Cpu
 from canitrain.core.profile import Precision, WorkKind
 from canitrain.core.time_calibration import (
@@ -31,6 +31,8 @@ CLOCK_POWER = 3
 """Dynamic power of CMOS is capacity x voltage squared x clock, and the voltage follows the clock."""
 HZ_PER_GHZ = 1e9
 CONVOLUTIONS = frozenset({WorkKind.CONV, WorkKind.DEPTHWISE_CONV})
+WINOGRAD_VENDORS = frozenset({Vendor.NVIDIA, Vendor.AMD})
+"""Whose convolution libraries document Winograd transforms (cuDNN developer guide; MIOpen's Winograd solvers)."""
 OPERAND_BYTES = {Rate.FP32: 4, Rate.TF32: 4, Rate.FP16: 2, Rate.CPU: 4}
 """Bytes of one number as kernels load it, by rate: two operands for two FLOPs."""
 DENSE = frozenset({WorkKind.CONV, WorkKind.GEMM})
@@ -144,18 +146,19 @@ def gpu_rates(spec: GpuSpec, precision: Precision, calibration: TimeCalibration,
         dram_bytes_per_s=spec.memory_bytes_per_s,
         cached_bytes=(spec.l2_bytes or 0.0) * calibration.cache_ratio.value,
         overlap_power=calibration.overlap_power.value,
-        shapes=_shape_limits(rates[WorkKind.CONV], calibration.convolution),
+        shapes=_shape_limits(rates[WorkKind.CONV], calibration.convolution, spec.vendor),
     )
 
 
-def _shape_limits(rate: Rate, shapes: ConvolutionShapes) -> ShapeLimits:
+def _shape_limits(rate: Rate, shapes: ConvolutionShapes, vendor: Vendor) -> ShapeLimits:
+    winograd = rate is Rate.FP32 and vendor in WINOGRAD_VENDORS
     matrix = rate in {Rate.FP16, Rate.TF32}
     return ShapeLimits(
         outputs=(shapes.matrix_outputs if matrix else shapes.vector_outputs).value,
         terms=(shapes.matrix_terms if matrix else shapes.vector_terms).value,
         group_outputs=shapes.group_outputs.value,
         copy_channels=shapes.copy_channels.value,
-        winograd_ratio=shapes.winograd_ratio.value if rate is Rate.FP32 else 1.0,
+        winograd_ratio=shapes.winograd_ratio.value if winograd else 1.0,
         unaligned_ratio=shapes.unaligned_ratio.value if rate is Rate.FP16 else 1.0,
     )
 

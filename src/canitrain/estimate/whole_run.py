@@ -21,6 +21,7 @@ from canitrain.estimate.time_evidence import time_evidence
 def whole_run(question: Question, batch_size: int, calibration: Calibration) -> RunEstimate:
     """Memory of GPU, host and disk, and the time of the run, at ``batch_size`` images a GPU and step."""
     hardware, profile, dataset, recipe = question.hardware, question.profile, question.dataset, question.recipe
+    on_cpu = isinstance(question.target, CpuTarget)
     device = question.target.cpu if isinstance(question.target, CpuTarget) else question.target.card
     return RunEstimate(
         batch_size=batch_size,
@@ -32,7 +33,7 @@ def whole_run(question: Question, batch_size: int, calibration: Calibration) -> 
             batch_size,
             device,
             hardware,
-            feed(profile, recipe, dataset, hardware, calibration.host),
+            feed(profile, recipe, dataset, hardware, calibration.host, on_cpu=on_cpu),
             calibration.time,
         ),
     )
@@ -56,7 +57,14 @@ def evidence(question: Question, calibration: Calibration) -> EvidenceSummary:
 
 def loader_warnings(question: Question, calibration: Calibration) -> tuple[str, ...]:
     """What the input pipeline had to assume, and settings that will not do what they promise."""
-    return feed(question.profile, question.recipe, question.dataset, question.hardware, calibration.host).warnings
+    return feed(
+        question.profile,
+        question.recipe,
+        question.dataset,
+        question.hardware,
+        calibration.host,
+        on_cpu=isinstance(question.target, CpuTarget),
+    ).warnings
 
 
 def scaling(question: Question, batch_size: int, calibration: Calibration) -> Scaling | None:
