@@ -105,7 +105,7 @@ def _like(options: DatasetOptions, usual: str) -> Dataset:
     share = options.images / known.images
     return replace(
         known,
-        name=f"{options.images} image{'' if options.images == 1 else 's'} like {known.name}",
+        name=f"{options.images:,} image{'' if options.images == 1 else 's'} like {known.name}",
         images=options.images,
         validation_images=max(1, round(known.validation_images * share)),
         source=f"--images; the rest: {known.source}",
