@@ -62,8 +62,8 @@ def test_images_scale_the_validation_images(terminal: Terminal) -> None:
 def test_images_are_like_those_that_such_models_train_on_unless_said_otherwise(
     terminal: Terminal, model: str, like: str
 ) -> None:
-    assert report(terminal, model=model)["dataset"]["name"] == f"20000 images like {like}"
-    assert report(terminal, "--dataset", "voc", model=model)["dataset"]["name"] == "20000 images like voc"
+    assert report(terminal, model=model)["dataset"]["name"] == f"20,000 images like {like}"
+    assert report(terminal, "--dataset", "voc", model=model)["dataset"]["name"] == "20,000 images like voc"
 
 
 def test_described_gpu_replaces_the_machines(terminal: Terminal) -> None:
