@@ -93,6 +93,22 @@ def test_what_runs_out_of_something_else_does_not_help_a_run_that_takes_too_long
     assert ("--cache ram" in [each.change for each in advise(asked, plan, caching)]) is said
 
 
+@pytest.mark.parametrize(("cached_gib", "said"), [(30.0, True), (31.0, False)])
+def test_what_takes_more_of_what_lacks_does_not_help(cached_gib: float, *, said: bool) -> None:
+    # 30 of 24 GiB are needed without the cache too.
+    @estimator
+    def caching(asked: Question, batch_size: int) -> RunEstimate:
+        cached = asked.recipe.cache is CacheMode.RAM
+        ram = around((cached_gib if cached else 30.0) * GIB)
+        return run(ram=ram, total=around((1.0 if cached else 2.0) * DAY_S), batch_size=batch_size)
+
+    asked = question(batch_size=4)
+    plan = make_plan(asked, caching)
+
+    assert plan.verdict.status is Status.NO_GO
+    assert ("--cache ram" in [each.change for each in advise(asked, plan, caching)]) is said
+
+
 def test_too_large_a_batch_is_told_the_one_that_fits_with_accumulation() -> None:
     asked = question(free_gib=5.6, batch_size=16)
     advice = advise(asked, make_plan(asked, estimate), estimate)

@@ -75,7 +75,7 @@ def _advice(option: str, plan: Plan, tried: Plan, price: str) -> Advice | None:
     speedup = plan.run.time.total_s.expected / tried.run.time.total_s.expected
     better = SEVERITY.index(tried.verdict.status) < SEVERITY.index(plan.verdict.status)
     worse = SEVERITY.index(tried.verdict.status) > SEVERITY.index(plan.verdict.status)
-    worse = worse or not _forbidding(tried) <= _forbidding(plan)
+    worse = worse or not _forbidding(tried) <= _forbidding(plan) or _needs_more_of_what_lacks(plan, tried)
     saves = _memory_is_short(plan) and saved_bytes >= LEAST_SAVING * before
     if worse or not (better or saves or speedup >= LEAST_SPEEDUP):
         return None
@@ -91,6 +91,22 @@ def _advice(option: str, plan: Plan, tried: Plan, price: str) -> Advice | None:
 
 def _forbidding(plan: Plan) -> set[Resource]:
     return {reason.resource for reason in plan.reasons if reason.status is Status.NO_GO}
+
+
+def _needs_more_of_what_lacks(plan: Plan, tried: Plan) -> bool:
+    """Whether what forbids the run now would lack still more: a cache in RAM that is too small without it."""
+    before, after = _needs(plan.run), _needs(tried.run)
+    return any(after[lacking] > before[lacking] for lacking in _forbidding(plan) & before.keys())
+
+
+def _needs(run: RunEstimate) -> dict[Resource, float]:
+    """Bytes of what a change must not take where it lacks; time is what a change may pay with."""
+    gpu, host = run.memory.gpu, run.memory.host
+    return {
+        Resource.GPU_MEMORY: 0.0 if gpu is None else gpu.required_bytes.low,
+        Resource.RAM: host.ram_bytes.expected,
+        Resource.DISK: run.memory.disk.disk_bytes.expected,
+    }
 
 
 def _memory_effect(saved_bytes: float, before_bytes: float) -> str:
