@@ -118,6 +118,16 @@ def test_a_few_per_cent_more_images_a_second_do_not_pay_for_leaving_the_recipes_
     )
 
 
+def test_one_image_on_each_gpu_that_is_more_than_the_recipes_batch_has_left_it_already() -> None:
+    # 32 GPUs, a recipe of 16 images: larger batches are as fast here.
+    chosen = make_plan(question(free_gib=11.0, gpus=8, nodes=4), speed(lambda _: 10.0)).recommendation
+
+    assert chosen.batch_size == 1
+    assert chosen.batch_reason == (
+        "larger ones fit, are hardly faster, and would go still further beyond the recipe's effective batch of 16"
+    )
+
+
 @pytest.mark.parametrize(
     ("fastest_batch", "batch_size"),
     [

@@ -8,6 +8,7 @@ from runs import GPU, HARDWARE, REPORT, estimate, known, question
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Hardware, Package
+from canitrain.core.report import Status
 from canitrain.verdict.plan import make_plan
 from canitrain.verdict.warnings import warnings_of
 
@@ -67,6 +68,16 @@ def test_a_batch_far_beyond_the_recipes_says_what_keeping_to_it_costs(batch_size
     # 16 / 17 against 20 / 21 and 200 / 201 of 10 images a second
     cost = "--batch-size 16 (9.4 instead of 10.0 images/s)" if batch_size > 20 else "--batch-size 16, which is as fast"
     assert all(each.endswith(cost) for each in found)
+
+
+def test_a_recipes_batch_that_does_not_surely_fit_is_not_suggested() -> None:
+    asked = question(free_gib=17.0, batch_size=24)
+    plan = make_plan(asked, estimate)
+    found = [each for each in warnings_of(asked, plan) if "an update after 24 images" in each]
+
+    assert [each.status for each in plan.candidates if each.batch_size == 16] == [Status.TIGHT]
+    assert len(found) == 1
+    assert "--batch-size" not in found[0]
 
 
 def test_one_image_on_each_of_many_gpus_may_already_be_more_than_the_recipes() -> None:

@@ -99,7 +99,8 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
     faster = (
         ", are hardly faster, and" if gain * AS_FAST_RATIO <= 1 else f" and give up to {gain:.2g}x the images/s, but"
     )
-    leave = "would leave" if chosen.batch_size <= limit else "would go still further beyond"
+    beyond_already = chosen.batch_size * question.recipe.all_gpus > effective
+    leave = "would go still further beyond" if beyond_already else "would leave"
     return Choice(
         candidate=chosen, reason=f"larger ones fit{faster} {leave} the recipe's effective batch of {effective}"
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from canitrain.core.fact import Known
 from canitrain.core.profile import ImageSize, Precision
 from canitrain.core.question import Question
+from canitrain.core.report import Status
 from canitrain.core.target import GpuTarget
 from canitrain.core.units import counted, format_network
 from canitrain.verdict.batches import AS_FAST_RATIO, accumulation_steps, recipe_limit, update_ratio
@@ -105,16 +106,18 @@ def _batch(question: Question, plan: Plan) -> Iterator[str]:
         else:
             yield f"{far}: {RAISE_RATE}"
         return
-    yield f"{far}: {RAISE_RATE}, or keep to the recipe with --batch-size {limit}{_at_the_recipes(plan, limit)}"
+    yield f"{far}: {RAISE_RATE}{_keeping(plan, limit)}"
 
 
-def _at_the_recipes(plan: Plan, limit: int) -> str:
-    """What keeping to the recipe costs in images a second."""
+def _keeping(plan: Plan, limit: int) -> str:
+    """The recipe's own batch and what it costs in images a second; nothing where memory does not surely hold it."""
     own = plan.run.time.images_per_s
-    kept = next((each.run.time.images_per_s for each in plan.candidates if each.batch_size == limit), None)
-    if kept is None:
+    kept = next((each for each in plan.candidates if each.batch_size == limit), None)
+    if kept is None or kept.status is not Status.GO:
         return ""
-    return ", which is as fast" if kept >= AS_FAST_RATIO * own else f" ({_rate(kept)} instead of {_rate(own)} images/s)"
+    rate = kept.run.time.images_per_s
+    cost = ", which is as fast" if rate >= AS_FAST_RATIO * own else f" ({_rate(rate)} instead of {_rate(own)} images/s)"
+    return f", or keep to the recipe with --batch-size {limit}{cost}"
 
 
 def _rate(images_per_s: float) -> str:
