@@ -131,6 +131,19 @@ def test_the_moment_that_decides_is_marked_among_the_bars() -> None:
     assert " < decides" not in render(REPORT, Format.TEXT, explain=True)
 
 
+@pytest.mark.parametrize(("workspace_gib", "decides"), [(1.234, "workspace of 1.2 GiB"), (0.001, "workspace, which")])
+def test_the_moment_that_decides_has_the_workspace_of_the_part_above(workspace_gib: float, decides: str) -> None:
+    first, second = REPORT.explain
+    gpu = replace(MEMORY.gpu, parts={**MEMORY.gpu.parts, "workspace": workspace_gib * GIB})
+    memory = replace(MEMORY, gpu=gpu)
+    report = replace(REPORT, memory=memory, explain=(replace(first, fullest=Phase.BACKWARD), second))
+    lines = render(report, Format.TEXT, explain=True).splitlines()
+
+    parts = [line.split()[1:3] for line in lines if line.startswith("workspace ")]
+    assert parts == ([["1.2", "GiB"]] if workspace_gib > 1 else [])
+    assert decides in " ".join(" ".join(lines).split())
+
+
 def scaled(*rows: tuple[int, int, float], useful: tuple[int, int], obstacle: Bottleneck | None = None) -> Scaling:
     """Rows of GPUs in all, nodes and images a second; after which row more bring little."""
     return Scaling(

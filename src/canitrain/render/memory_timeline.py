@@ -48,7 +48,8 @@ def _fullest_moment(report: Report, width: int) -> str | None:
 def _decides(report: Report) -> str:
     """Why the marked moment and not the longest bar: what the bars leave out."""
     gpu = None if report.memory is None else report.memory.gpu
-    workspace = "" if gpu is None else f" of {format_bytes(gpu.parts.get('workspace', 0.0))}"
+    workspace_bytes = 0.0 if gpu is None else parts_that_add_up(gpu.parts).get("workspace", 0.0)
+    workspace = f" of {format_bytes(workspace_bytes)}" if workspace_bytes > 0 else ""
     return f"decides: the fullest moment with gradients and workspace{workspace}, which the bars leave out"
 
 
