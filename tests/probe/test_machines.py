@@ -20,6 +20,8 @@ from canitrain.core.recipe import DeviceChoice
 from canitrain.core.report import Resource
 from canitrain.probe.host import Host
 from canitrain.probe.machine import probe_host
+from canitrain.render import render
+from canitrain.render.formats import Format
 from canitrain.render.hardware import hardware_text
 from canitrain.verdict.device import best_kind
 
@@ -179,3 +181,12 @@ def test_of_two_mig_slices_a_run_uses_one():
     hardware = complete(probed("a100-mig"))
     assert len(hardware.gpus.value) == 2
     assert len(best_kind(hardware, DeviceChoice.AUTO)) == 1
+
+
+def test_that_nothing_is_known_of_a_card_is_said_once():
+    hardware, profile = complete(probed("rx580-no-code")), load_model("fasterrcnn")
+    recipe = decide_recipe(RecipeOptions(), profile, hardware)
+    report = check(hardware, profile, find_dataset(DatasetOptions(images=20000)), recipe, load_calibration())
+    said = render(report, Format.TEXT)
+
+    assert len(re.findall(r"is\s+not\s+in\s+the\s+GPU\s+catalog", said)) == 1

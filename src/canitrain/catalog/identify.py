@@ -9,7 +9,7 @@ import msgspec
 from canitrain.catalog.cards import load_cards
 from canitrain.catalog.derive import derive, resized
 from canitrain.core.fact import Known, value_or_none
-from canitrain.core.gpu import GpuSpec
+from canitrain.core.gpu import GpuSpec, speed_unknown
 from canitrain.core.hardware import Gpu, Hardware
 
 _VENDOR = re.compile(r"^(nvidia|amd|intel(\(r\))?|apple)\s+", re.IGNORECASE)
@@ -101,7 +101,7 @@ def _slice(gpu: Gpu, parent_name: str) -> GpuSpec | None:
 
 def _warning(gpu: Gpu) -> str | None:
     if gpu.spec is None:
-        return f"{gpu.name} is not in the GPU catalog and its driver does not tell enough to work out its speed"
+        return speed_unknown(gpu.name)
     if gpu.spec.source.startswith("derived"):
         return f"{gpu.name} is not in the GPU catalog: its speed is derived from what its driver reports"
     return None

@@ -93,3 +93,8 @@ class GpuSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     def usable_bytes(self) -> int:
         """What a driver reports as total: ``memory_bytes`` less error correction."""
         return self.memory_bytes - (self.memory_bytes // INLINE_ECC_PARTS if self.inline_ecc else 0)
+
+
+def speed_unknown(name: str) -> str:
+    """What catalog and verdict say of a card of no known speed, in the same words, so that it is told once."""
+    return f"{name} is not in the GPU catalog and its driver does not tell enough to work out its speed"

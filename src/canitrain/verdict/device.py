@@ -6,7 +6,7 @@ from collections import Counter
 from typing import assert_never
 
 from canitrain.core.fact import Unknown, value_or_none
-from canitrain.core.gpu import GpuSpec, Vendor
+from canitrain.core.gpu import GpuSpec, Vendor, speed_unknown
 from canitrain.core.hardware import Gpu, Hardware
 from canitrain.core.recipe import DeviceChoice, Recipe
 from canitrain.core.report import Status
@@ -36,8 +36,7 @@ def choose_target(hardware: Hardware, recipe: Recipe) -> Target:
         return _gpu_target(cards[: max(1, recipe.gpus)], recipe)
     unlisted = [gpu for gpu in hardware.gpus.value if gpu.spec is None]
     if unlisted:
-        reason = f"nothing is known of {unlisted[0].name}: neither the catalog nor its driver says how fast it is"
-        return NoTarget(status=Status.UNKNOWN, reason=reason)
+        return NoTarget(status=Status.UNKNOWN, reason=speed_unknown(unlisted[0].name))
     match choice:
         case DeviceChoice.AUTO:
             return CpuTarget(cpu=hardware.cpu, chosen=False)
