@@ -176,7 +176,7 @@ def test_the_network_line_tells_what_is_assumed_and_what_stays_hidden() -> None:
     use = NetworkUse(nodes=4, bytes_per_s=1.25e9, assumed=True, sent_bytes=2.0**27, exchange_s=0.2, exposed_s=0.05)
 
     assert network_line(use) == (
-        "each of 4 nodes sends 128 MiB of gradients a step at 10 Gb/s, which is assumed (--network): 0.20 s, 50.0 ms "
+        "each of 4 nodes sends 128 MiB of gradients a step at 10 Gb/s (assumed): 0.20 s, 50.0 ms "
         "of it not hidden under the backward pass"
     )
     bare = replace(use, assumed=False, exposed_s=0.2)

@@ -21,6 +21,7 @@ CASES = {
     "go-wide": ("rtx3060-desktop", 120, "--model fasterrcnn --images 20000"),
     "go-explained": ("rtx3060-desktop", 80, "--model yolov5s --images 5000 --explain"),
     "go-several-gpus": ("8x-a100", 80, "--model yolov5s --images 118287 --price-per-hour 12"),
+    "several-nodes": ("8x-a100", 80, "--model yolov5m --images 118287 --nodes 4 --network 100Gb/s"),
     "tight": ("rtx3060-occupied", 80, "--model fasterrcnn --images 20000"),
     "tight-small-card-hard-disk": ("gtx1060-hdd", 80, "--model yolov5s --images 20000"),
     "no-go-time": ("cpu-only-laptop", 80, "--model fasterrcnn --images 20000"),

@@ -143,7 +143,7 @@ def scaling_line(scaling: Scaling) -> str:
 
 def network_line(use: NetworkUse) -> str:
     """What the nodes send each other in a step, how long it takes, and how much of that the step waits for."""
-    assumed = ", which is assumed (--network)" if use.assumed else ""
+    assumed = " (assumed)" if use.assumed else ""
     hidden = use.exchange_s - use.exposed_s
     waits = (
         f"{format_duration(use.exposed_s)} of it not hidden under the backward pass" if hidden > 0 else "none hidden"
