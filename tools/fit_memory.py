@@ -2,9 +2,9 @@
 
     python tools/fit_memory.py timm_memory_a100_40gb.csv TRACES_FOLDER [--write]
 
-The csv has ``model, batch_size, device_mib``; TRACES_FOLDER has the profiles of those models (``canitrain trace
-timm:NAME``), one a file, traced with timm 1.0.9: the only release that has all their names and in which
-mobilenetv3_large_150d trains at 224 px, as it ran. Later ones hold less (Hiera's global attention) or take larger
+The csv has ``model, batch_size, device_mib``; TRACES_FOLDER has the profiles of those models
+(``tools/trace_for_fits.py``), one a file, traced with timm 1.0.9: the only release that has all their names and in
+which mobilenetv3_large_150d trains at 224 px, as it ran. Later ones hold less (Hiera's global attention) or take larger
 images. Needs numpy. Folds go by model: every printed error and every interval is of models that the fit has not seen.
 """
 

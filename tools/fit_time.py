@@ -2,9 +2,10 @@
 
     python tools/fit_time.py CALIBRATION_FOLDER TRACES_FOLDER [TRACES_FOLDER ...] [--write]
 
-CALIBRATION_FOLDER has ``timm_speed.csv`` and ``published.csv``; a TRACES_FOLDER has profiles of timm models
-(``canitrain trace timm:NAME``), a file each. Needs numpy and scipy. Folds go by model (a card of the fit, an
-unseen model), by card and by architecture; every printed error and every interval is of held-out rows.
+CALIBRATION_FOLDER has ``timm_speed.csv``, ``published.csv`` and ``add_kernels_fp32.csv``; TRACES_FOLDERs have profiles
+of models of timm and torchvision (``tools/trace_for_fits.py``), a file each; of two with one name the later folder's
+counts. Needs numpy and scipy. Folds go by model (a card of the fit, an unseen model), by card and by architecture;
+every printed error and every interval is of held-out rows.
 """
 
 from __future__ import annotations

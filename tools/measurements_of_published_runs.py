@@ -1,11 +1,12 @@
 """The runs that the fits rest on, as the CSV that ``canitrain accuracy`` replays; ``docs/accuracy.md`` is made from it.
 
     python tools/measurements_of_published_runs.py CALIBRATION_FOLDER TRACES_FOLDER > runs.csv
-    python tools/measurements_of_published_runs.py CALIBRATION_FOLDER TRACES_FOLDER --write
+    python tools/measurements_of_published_runs.py CALIBRATION_FOLDER TRACES_FOLDER --memory-traces FOLDER --write
 
-The second form writes ``docs/accuracy.md`` and its picture.
+The second form writes ``docs/accuracy.md`` and its picture. Memory is compared with the traces of ``--memory-traces``
+where given: those of ``tools/fit_memory.py``.
 CALIBRATION_FOLDER has ``timm_memory_a100_40gb.csv``, ``timm_speed.csv`` and ``published.csv``; TRACES_FOLDER has
-profiles of timm models (``canitrain trace timm:NAME``), one a file. Only implementations that a profile covers;
+profiles of timm models (``tools/trace_for_fits.py``), one a file. Only implementations that a profile covers;
 repeats of one configuration are averaged (geometric mean).
 """
 

@@ -2,8 +2,8 @@
 
     python tools/relatives_of_published_runs.py CALIBRATION_FOLDER
 
-Prints the Markdown table of ``docs/memory.md``, "Why the same architecture takes more elsewhere". These rows are never
-mixed with those of ``measurements_of_published_runs.py``, whose implementation a profile covers.
+Prints a Markdown table, which ``docs/memory.md`` shortens under "Why the same architecture takes more elsewhere". These
+rows are never mixed with those of ``measurements_of_published_runs.py``, whose implementation a profile covers.
 """
 
 from __future__ import annotations
