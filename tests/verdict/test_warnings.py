@@ -80,6 +80,16 @@ def test_a_recipes_batch_that_does_not_surely_fit_is_not_suggested() -> None:
     assert "--batch-size" not in found[0]
 
 
+@pytest.mark.parametrize(("library", "told"), [("torchvision", 1), ("my_model.py", 0)])
+def test_a_batch_given_for_a_file_is_its_recipe(library: str, told: int) -> None:
+    asked = question(free_gib=5000.0, batch_size=64)
+    code = replace(asked.profile.implementation, library=library)
+    asked = replace(asked, profile=replace(asked.profile, implementation=code))
+    found = [each for each in warnings_of(asked, make_plan(asked, estimate)) if "an update after 64 images" in each]
+
+    assert len(found) == told
+
+
 def test_one_image_on_each_of_many_gpus_may_already_be_more_than_the_recipes() -> None:
     asked = question(gpus=8, nodes=4, batch_size=1)
     found = [each for each in warnings_of(asked, make_plan(asked, estimate)) if "an update after" in each]

@@ -88,6 +88,8 @@ def _batch(question: Question, plan: Plan) -> Iterator[str]:
     if whole > images:
         there = "1 image that there is" if images == 1 else f"{images:,} images that there are"
         yield f"a batch of {whole} is more than the {there}"
+    if question.profile.implementation.library not in PACKAGES and question.recipe.batch_size is not None:
+        return  # a file of the user's has no recipe but the one that was given
     limit, ratio = recipe_limit(question), update_ratio(question, batch_size)
     if abs(ratio - 1) <= FAR_FROM_RECIPE:
         return
