@@ -132,6 +132,12 @@ def test_counts_and_lists_are_read(text: str, names: list[str]) -> None:
     assert [gpu.index for gpu in gpus] == list(range(len(names)))
 
 
+def test_every_card_is_described_by_its_own_name() -> None:
+    for card in load_cards():
+        for text, count in ((card.name, 1), (card.name.lower(), 1), (f"2x {card.name}", 2), (f"{card.name} x2", 2)):
+            assert [gpu.name for gpu in describe_gpus(text)] == [card.name] * count
+
+
 @pytest.mark.parametrize("text", ["rx580", "rx 580", "2x rx 580", "gtx 9701"])
 def test_the_number_of_a_card_is_no_count(text: str) -> None:
     with pytest.raises(InputError, match="no GPU is called"):

@@ -35,8 +35,10 @@ _COUNT_BEFORE = re.compile(
     r"^(?:(?P<count>-?\d{1,3})\s*[x\u00d7*]\s*|(?P<few>\d{1,2})\s+(?=\D))(?P<name>(?=\S{3}|.*[a-z]).+)$", re.IGNORECASE
 )
 """``2x T4``, ``2 T4``; but ``980 ti`` and ``980 x2`` begin with a name."""
-_COUNT_AFTER = re.compile(r"^(?P<name>.+?)\s*(?<![rt])[x\u00d7*]\s*(?P<count>-?\d{1,3})$", re.IGNORECASE)
-"""``T4 x2``; but ``rx 580`` and ``gtx 970`` are names."""
+_COUNT_AFTER = re.compile(
+    r"^(?P<name>.+?)\s*(?<![rt])(?<!\bm)(?<!fle)[x\u00d7*]\s*(?P<count>-?\d{1,3})$", re.IGNORECASE
+)
+"""``T4 x2``, ``L40Sx8``; but ``rx 580``, ``gtx 970``, ``GeForce MX250`` and ``Flex 170`` are names."""
 _MOST = 64
 _MEMORY_TOLERANCE_RATIO = 0.08
 """How far a typed size may be from a card's: 128 GB are 119 GiB, and 11 GB is not 12."""
