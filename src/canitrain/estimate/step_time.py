@@ -11,7 +11,7 @@ from canitrain.core.hardware import Bench, Cpu
 from canitrain.core.network import NetworkUse
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Phase, Precision, Trace, WorkKind
-from canitrain.core.recipe import Recipe
+from canitrain.core.recipe import Recipe, Strategy
 from canitrain.core.time_calibration import TimeCalibration
 from canitrain.estimate.communication import Exchange, exchange, straggling_s
 from canitrain.estimate.cpu_time import cpu_rates
@@ -101,6 +101,8 @@ def step_time(
     steps = accumulation_steps(recipe, shape.batch_size)
     forward_kernels = sum(group.kernels for group in groups if group.phase is Phase.FORWARD)
     kernels = sum(group.kernels for group in groups)
+    launch = calibration.launch
+    backward = [group for group in groups if group.phase is Phase.BACKWARD]
     shared = exchange(
         recipe.strategy,
         gpus=recipe.all_gpus,
@@ -109,34 +111,42 @@ def step_time(
         gradient_bytes=trained_parameter_bytes(profile, recipe),
         parameter_tensors=profile.parameter_tensors,
         batch_bytes=shape.batch_size * recipe.gpus * shape.pixels * RGB_FP32_BYTES,
-        backward_s=sum(group.time_s for group in groups if group.phase is Phase.BACKWARD),
+        # A bucket leaves once its gradients are there: as the host launches and the device works, the slower of them.
+        backward_s=max(
+            sum(group.time_s for group in backward),
+            sum(group.kernels for group in backward) * kernel_launch_s(cpu, launch),
+        ),
         card=device,
         links=calibration.links,
     )
     straggling = calibration.links.straggler_ratio[profile.size_rule].value
     waiting_s = straggling_s(sum(group.time_s for group in groups), recipe.all_gpus, straggling)
-    launch = calibration.launch
     forward_launches_s = launches_s(forward_kernels, 0.0, cpu, launch)
     all_launches_s = launches_s(kernels, update.kernels / steps, cpu, launch) * shared.launch_factor + shared.host_s
     optimizer_s = _traffic_s(update.traffic_bytes, rates) / steps
     kernel_s = kernel_launch_s(cpu, launch) * shared.launch_factor
-    segments = _segments(trace, groups, shape, kernel_s)
+    before = _segments(trace, groups, shape, kernel_s)
     # The gradient scaler reads whether a gradient overflowed before it lets the optimizer step.
     waits = 1.0 if recipe.precision is Precision.AMP else 0.0
-    segments += (
+    after = (
         Segment(host_s=0.0, device_s=0.0, waits=waits),
         Segment(host_s=all_launches_s - kernels * kernel_s, device_s=optimizer_s),
     )
+    alone_s = together_s((*before, *after))
+    exposed_s = shared.exposed_s
+    if recipe.strategy is Strategy.DDP:
+        # The device's stream waits for the exchange; the host launches the update meanwhile.
+        exposed_s = together_s((*before, Segment(host_s=0.0, device_s=exposed_s), *after)) - alone_s
     device_s = sum(group.time_s for group in groups) + optimizer_s
     return StepTime(
         groups=groups,
         optimizer_s=optimizer_s,
         launches_s=all_launches_s,
-        waits_s=max(0.0, together_s(segments) - max(device_s, all_launches_s)),
+        waits_s=max(0.0, alone_s - max(device_s, all_launches_s)),
         forward_launches_s=forward_launches_s,
-        communication_s=shared.exposed_s + waiting_s,
-        network=_network(recipe, shared, calibration),
-        network_bound=shared.network_bound and shared.exposed_s > waiting_s,
+        communication_s=exposed_s + waiting_s,
+        network=_network(recipe, shared, exposed_s, calibration),
+        network_bound=shared.network_bound and exposed_s > waiting_s,
     )
 
 
@@ -155,7 +165,7 @@ def _segments(trace: Trace, groups: Sequence[GroupTime], shape: BatchShape, kern
     )
 
 
-def _network(recipe: Recipe, shared: Exchange, calibration: TimeCalibration) -> NetworkUse | None:
+def _network(recipe: Recipe, shared: Exchange, exposed_s: float, calibration: TimeCalibration) -> NetworkUse | None:
     if recipe.nodes == 1:
         return None
     return NetworkUse(
@@ -164,7 +174,7 @@ def _network(recipe: Recipe, shared: Exchange, calibration: TimeCalibration) -> 
         assumed=recipe.network_bytes_per_s is None,
         sent_bytes=shared.sent_bytes,
         exchange_s=shared.ring_s,
-        exposed_s=shared.exposed_s,
+        exposed_s=exposed_s,
     )
 
 
