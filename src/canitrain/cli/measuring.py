@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,12 +49,15 @@ def run_here(
         MissingDependencyError: the model's library is not installed.
     """
     from canitrain.measure.run import has_gpu, measure  # noqa: PLC0415 - torch comes with the subject
-    from canitrain.trace.spec import subject_of  # noqa: PLC0415
+    from canitrain.trace.own_code import own_code  # noqa: PLC0415
+    from canitrain.trace.spec import of_a_file, subject_of  # noqa: PLC0415
 
+    spec = profile.implementation.spec
+    guard = own_code(f"{spec} does not train") if of_a_file(spec) else nullcontext()
     _refuse_file_elsewhere(profile)
     if image_size is not None:
         parse_size(image_size, profile)
-    subject = subject_of(profile.implementation.spec)
+    subject = subject_of(spec)
     if precision is None and not has_gpu():
         precision = Precision.FP32  # as the training scripts, and `check`, do on a CPU
     recipe = _recipe(profile, batch_size, image_size, precision, optimizer)
@@ -72,12 +76,13 @@ def run_here(
         channels_last=channels_last,
     )
     label = _size_label(recipe, profile)
-    memory = (
-        measure(profile.name, subject.build, largest, training, image_size=label, steps=MEMORY_STEPS)
-        if has_gpu()
-        else None
-    )
-    timed = measure(profile.name, subject.build, mean, training, image_size=label, steps=steps)
+    with guard:
+        memory = (
+            measure(profile.name, subject.build, largest, training, image_size=label, steps=MEMORY_STEPS)
+            if has_gpu()
+            else None
+        )
+        timed = measure(profile.name, subject.build, mean, training, image_size=label, steps=steps)
     if memory is None:
         return timed
     return msgspec.structs.replace(

@@ -58,5 +58,7 @@ def trace_command(
     profile = trace_spec(spec, begins=lambda: tell(slow))
     write_file(output, profile_json(profile))
     tell(f"{profile.title}: {profile.parameters:,} parameters, {format_bytes(output.stat().st_size)} in {output}")
+    for note in profile.notes:
+        tell(f"note: {note}")
     tell(f"next: canitrain check --model {quote(str(output))} --images 20000")
     return 0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from canitrain.core.errors import CanitrainError, InputError, MissingDependencyError
+from canitrain.core.errors import InputError, MissingDependencyError
 from canitrain.core.profile import ModelProfile
+from canitrain.trace.own_code import own_code
 
 if TYPE_CHECKING:
     from canitrain.trace.subject import Subject  # imports torch, which may be missing
@@ -89,22 +91,17 @@ def trace_spec(spec: str, *, begins: Callable[[], None] = lambda: None) -> Model
         InputError: the spec names no model, or the model does not trace within its tolerance.
         MissingDependencyError: the library is not installed.
     """
-    try:
+    with own_code(f"{spec} does not train") if of_a_file(spec) else nullcontext():
         subject = subject_of(spec)
         begins()
         from canitrain.trace.profile import trace_subject  # noqa: PLC0415 - imports torch
 
         return trace_subject(subject)
-    except CanitrainError:
-        raise
-    except Exception as error:
-        if not spec.rpartition(":")[0].endswith(".py"):
-            raise
-        # The user's code may fail in any way; its own traceback says where.
-        raise InputError(
-            f"{spec} does not train: {type(error).__name__}: {' '.join(str(error).split())}",
-            hint="run one training step of it on the CPU first; a model that takes one size only needs --image-size",
-        ) from error
+
+
+def of_a_file(spec: str) -> bool:
+    """Whether ``spec`` names a model of the user's own, whose code may fail in any way."""
+    return spec.rpartition(":")[0].endswith(".py")
 
 
 def subject_of(spec: str) -> Subject:
@@ -117,7 +114,7 @@ def subject_of(spec: str) -> Subject:
     prefix, separator, name = spec.rpartition(":")
     if not separator or not prefix or not name:
         raise InputError(f"{spec!r} names no model", hint=f"write it like {_examples()}")
-    if prefix.endswith(".py"):
+    if of_a_file(spec):
         _need("torch", "pip install torch")
         from canitrain.trace.adapters.file import file_subject  # noqa: PLC0415 - imports torch
 

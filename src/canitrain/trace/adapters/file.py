@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import inspect
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from torch import nn
 
 from canitrain.core.errors import InputError
 from canitrain.core.profile import Defaults, ImageSize, Implementation, Precision, SizeRule
+from canitrain.trace.own_code import own_code
 from canitrain.trace.subject import Built, Step, Subject
 
 _SIDE = 640
@@ -43,7 +46,8 @@ _CHECK_SHAPES = ((2, 320, 320, 8), (4, 224, 224, 8))
 _BOXES, _FIT_BATCHES, _CHECK_BATCH = 8, (2, 4), 3
 """Of the trace at one size, where the polynomials in the pixels miss."""
 _BASIS = ("one", "b", "p", "bp", "bn", "bpp")
-_PROTOCOL = "return a module, (module, step) or a Subject: see canitrain/trace/adapters/file.py"
+_PROTOCOL = "return a module, (module, step) or a Subject: see docs/own-model.md"
+_STEP = "step(batch, height, width, boxes) returns the loss, a tensor of one number: see docs/own-model.md"
 
 
 def file_subject(path: str, function: str, image_size: int | None = None) -> Subject:
@@ -55,7 +59,8 @@ def file_subject(path: str, function: str, image_size: int | None = None) -> Sub
         InputError: there is no such file or function, it fails, or it returns something else.
     """
     build = _load(path, function)
-    made = build()
+    with own_code(f"{path}:{function} does not build its model"):
+        made = build()
     if isinstance(made, Subject):
         return made
     _built(made)
@@ -102,32 +107,72 @@ def file_subject(path: str, function: str, image_size: int | None = None) -> Sub
 
 
 def _load(path: str, function: str) -> Callable[[], Any]:
+    """The function, of the file run as ``python FILE.py`` runs it: modules beside it can be imported."""
     file = Path(path)
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    # A name of our own: the file may be called like a package that is loaded already.
+    spec = importlib.util.spec_from_file_location(f"canitrain_file_{file.stem}", file)
     if not file.is_file() or spec is None or spec.loader is None:
         raise InputError(
             f"there is no Python file {path}", hint="give the path of a file that defines a build function"
         )
+    folder = str(file.parent.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
     module = importlib.util.module_from_spec(spec)
-    try:
+    sys.modules[spec.name] = module  # dataclasses and pickle look their module up
+    with own_code(f"{path} does not run", hint="run it with python first"):
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise InputError(f"{path} does not run: {error}", hint="run it with python first") from error
     build = getattr(module, function, None)
     if not callable(build):
         raise InputError(f"{path} has no function {function!r}", hint=_PROTOCOL)
+    if not _takes(build):
+        raise InputError(f"{path}:{function} needs arguments", hint="give them defaults: it is called with none")
     made: Callable[[], Any] = build
     return made
+
+
+def _takes(function: Callable[..., Any], *arguments: int) -> bool:
+    """Whether ``function`` can be called with ``arguments``; yes where Python cannot tell."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _built(made: object) -> Built:
     match made:
         case nn.Module():
-            return Built(model=made.train(), step=_plain_step(made))
+            model, step = made, _plain_step(made)
         case (nn.Module() as model, step) if callable(step):
-            return Built(model=model.train(), step=step)
+            if not _takes(step, *_FIT_SHAPES[0]):
+                raise InputError("step cannot be called with four numbers", hint=_STEP)
+            step = _own_step(step)
         case _:
-            raise InputError(f"build() returned {type(made).__name__}", hint=_PROTOCOL)
+            raise InputError(f"the function returned {type(made).__name__}", hint=_PROTOCOL)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError("the model has no parameter to train", hint="leave requires_grad on in some of its layers")
+    return Built(model=model.train(), step=step)
+
+
+def _own_step(own: Callable[[int, int, int, int], Any]) -> Step:
+    """``own``, whose loss is looked at before backward says something less plain."""
+
+    def step(batch: int, height: int, width: int, boxes: int) -> torch.Tensor:
+        loss = own(batch, height, width, boxes)
+        if not isinstance(loss, torch.Tensor):
+            raise InputError(f"step returned {type(loss).__name__} and no tensor", hint=_STEP)
+        if loss.numel() != 1:
+            raise InputError(f"step returned a tensor of {tuple(loss.shape)} and no loss", hint=_STEP)
+        if not loss.requires_grad:
+            raise InputError("the loss of step has no gradient", hint="return it without detach(), item() or no_grad")
+        return loss
+
+    return step
 
 
 def _plain_step(model: nn.Module) -> Step:
@@ -136,7 +181,7 @@ def _plain_step(model: nn.Module) -> Step:
         if not outputs:
             raise InputError(
                 "the model returns no floating-point tensor with a gradient",
-                hint="train it in a step of its own: return (module, step), see canitrain/trace/adapters/file.py",
+                hint="train it in a step of its own: return (module, step), see docs/own-model.md",
             )
         loss = outputs[0].mean()
         for output in outputs[1:]:
@@ -155,3 +200,5 @@ def _floating(value: Any) -> Iterator[torch.Tensor]:  # noqa: ANN401 - whatever 
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _floating(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from _floating([getattr(value, field.name) for field in fields(value)])
