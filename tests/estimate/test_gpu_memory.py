@@ -252,8 +252,27 @@ def test_evidence_widens_from_fitted_cards_to_other_vendors():
     assert widths == sorted(widths)
 
 
+def timeline(*, step_s=None, **recipe):
+    calibration = cases.calibration(checkpoint_kept_ratio=cases.number(0.25))
+    return memory_timeline(cases.profile(), cases.recipe(**recipe), SHAPE, step_s or {}, calibration)
+
+
 def test_the_timeline_names_what_each_stage_holds_and_its_peaks():
-    backbone, head = memory_timeline(cases.profile(), cases.recipe(), SHAPE, {"head": 0.25})
+    backbone, head = timeline(step_s={"head": 0.25})
     assert (backbone.step_s, head.step_s) == (0.0, 0.25)
     assert (backbone.stage, backbone.saved_bytes, backbone.backward_peak_bytes) == ("backbone", 80_000, 90_000)
     assert (head.saved_bytes, head.forward_peak_bytes, head.backward_peak_bytes) == (20_000, None, 120_000)
+
+
+def test_the_timeline_of_a_frozen_backbone_holds_nothing_of_it():
+    backbone, head = timeline(freeze=Freeze.BACKBONE)
+    assert (backbone.saved_bytes, backbone.backward_peak_bytes) == (0.0, None)
+    # 120,000 less the 80,000 that the backbone would have saved
+    assert (head.saved_bytes, head.backward_peak_bytes) == (20_000, 40_000)
+
+
+def test_the_timeline_of_checkpointed_stages_holds_their_inputs():
+    backbone, head = timeline(checkpointing=True)
+    # a quarter of what they saved; in the head's backward pass three quarters of the backbone's 80,000 are missing
+    assert (backbone.saved_bytes, backbone.backward_peak_bytes) == (20_000, 90_000)
+    assert (head.saved_bytes, head.backward_peak_bytes) == (5_000, 60_000)

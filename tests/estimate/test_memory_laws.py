@@ -47,7 +47,9 @@ peaks = st.builds(
 
 @st.composite
 def profiles(draw):
+    stages = tuple(msgspec.structs.replace(stage, saved_bytes=draw(polynomials)) for stage in cases.trace().stages)
     trace = cases.trace(
+        stages=stages,
         convolutions=tuple(draw(st.lists(convolutions, min_size=2, max_size=4))),
         slack_bytes=draw(polynomials),
         validation_bytes=draw(polynomials),
@@ -100,6 +102,20 @@ def test_more_images_pixels_or_boxes_never_lower_any_figure(profile, recipe, car
     for name in FIGURES:
         for end in ("low", "expected", "high"):
             assert getattr(getattr(less, name), end) <= getattr(getattr(more, name), end) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("change", [{"freeze": Freeze.BACKBONE}, {"checkpointing": True}])
+def test_more_boxes_never_lower_a_figure_where_a_trace_gives_a_stage_more_of_them_than_the_peak(change):
+    backbone, head = cases.trace().stages
+    peak = Peak(stage="head", phase=Phase.BACKWARD, live_bytes=Polynomial(bp=9.0, bn=1e6), gradient_bytes=0)
+    saving = msgspec.structs.replace(backbone, saved_bytes=Polynomial(bp=8.0, bn=2e6))
+    trace = cases.trace(stages=(saving, head), peaks=(peak,))
+    profile = cases.profile(traces={Precision.FP32: trace})
+    few_boxes, many_boxes = (
+        figures(profile, cases.recipe(**change), BatchShape(batch_size=4, pixels=1e6, boxes=boxes), cases.card())
+        for boxes in (1.0, 4.0)
+    )
+    assert many_boxes.device_bytes.expected >= few_boxes.device_bytes.expected
 
 
 @few

@@ -43,6 +43,18 @@ class Polynomial(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
         """Whether the quantity changes with the image size."""
         return any((self.p, self.bp, self.pn, self.bpn, self.pp, self.bpp))
 
+    def plus(self, other: Polynomial, factor: float = 1.0) -> Polynomial:
+        """This and ``factor`` (not negative) of ``other``."""
+        return Polynomial(
+            **{name: getattr(self, name) + factor * getattr(other, name) for name in self.__struct_fields__}
+        )
+
+    def less(self, other: Polynomial) -> Polynomial:
+        """This without ``other``, no coefficient below zero: what is left still grows with batch, pixels and boxes."""
+        return Polynomial(
+            **{name: max(getattr(self, name) - getattr(other, name), 0.0) for name in self.__struct_fields__}
+        )
+
     def at(self, shape: BatchShape) -> float:
         """The quantity at ``shape``, in the unit of the holder's name."""
         fixed, per_image = self.affine(shape)

@@ -26,10 +26,6 @@ class Line(Struct, frozen=True, kw_only=True):
         """This line times ``factor``."""
         return Line(fixed=self.fixed * factor, per_image=self.per_image * factor)
 
-    def less(self, other: Line) -> Line:
-        """This line minus ``other``, neither term below zero: the difference still grows with the batch."""
-        return Line(fixed=max(self.fixed - other.fixed, 0.0), per_image=max(self.per_image - other.per_image, 0.0))
-
 
 T = TypeVar("T")
 

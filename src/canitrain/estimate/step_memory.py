@@ -5,7 +5,7 @@ Polynomials are evaluated once here; asking for another batch then costs a few m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -57,18 +57,16 @@ def step_memory(
     factors = factors_for(card, recipe.precision, calibration)
     workspaces = tuple(workspace_line(convolution, shape, factors) for convolution in trace.convolutions)
     held = persistent(profile, recipe)
-    frozen = {stage.name for stage in trace.stages if stage.backbone and recipe.freeze is Freeze.BACKBONE}
-    relief = _relief_by_stage(trace, recipe, shape, calibration)
+    relief = relief_by_stage(trace, recipe, calibration)
     moments = (
         Moment(
             stage=peak.stage,
             phase=peak.phase,
-            live=_line_of(peak, shape).less(relief[peak.stage]),
+            live=line_of(live_bytes(peak, relief), shape),
             gradients_bytes=float(peak.gradient_bytes),
             workspace=NOTHING if peak.convolution is None else workspaces[peak.convolution],
         )
-        for peak in trace.peaks
-        if not (peak.phase is Phase.BACKWARD and peak.stage in frozen)
+        for peak in recipe_peaks(trace, recipe)
     )
     return StepMemory(
         persistent=held,
@@ -98,44 +96,53 @@ def _candidates(moments: Iterable[Moment], held: Persistent) -> tuple[Moment, ..
 def _slack(trace: Trace, shape: BatchShape) -> Line | None:
     if trace.slack_bytes == Polynomial():
         return None
-    fixed, per_image = trace.slack_bytes.affine(shape)
-    return Line(fixed=fixed, per_image=per_image)
+    return line_of(trace.slack_bytes, shape)
 
 
 def _validation(trace: Trace, recipe: Recipe, shape: BatchShape) -> Line:
     if not recipe.validation:
         return NOTHING
-    fixed, per_image = trace.validation_bytes.affine(shape)
+    return line_of(trace.validation_bytes, shape)
+
+
+def line_of(quantity: Polynomial, shape: BatchShape) -> Line:
+    """``quantity`` by the batch size, at the pixels and boxes of ``shape``."""
+    fixed, per_image = quantity.affine(shape)
     return Line(fixed=fixed, per_image=per_image)
 
 
-def _line_of(peak: Peak, shape: BatchShape) -> Line:
-    fixed, per_image = peak.live_bytes.affine(shape)
-    return Line(fixed=fixed, per_image=per_image)
+def recipe_peaks(trace: Trace, recipe: Recipe) -> Iterator[Peak]:
+    """The moments that ``recipe`` has: a frozen backbone has no backward pass."""
+    frozen = {stage.name for stage in trace.stages if stage.backbone and recipe.freeze is Freeze.BACKBONE}
+    return (peak for peak in trace.peaks if not (peak.phase is Phase.BACKWARD and peak.stage in frozen))
 
 
-def saved_line(stage: Stage, shape: BatchShape) -> Line:
-    """Bytes that ``stage`` keeps for backward."""
-    fixed, per_image = stage.saved_bytes.affine(shape)
-    return Line(fixed=fixed, per_image=per_image)
+def live_bytes(peak: Peak, relief: Mapping[str, Polynomial]) -> Polynomial:
+    """What lives at ``peak`` under the recipe that gives ``relief``."""
+    return peak.live_bytes.less(relief[peak.stage]) if peak.stage in relief else peak.live_bytes
 
 
-def _relief_by_stage(
-    trace: Trace, recipe: Recipe, shape: BatchShape, calibration: MemoryCalibration
-) -> dict[str, Line]:
-    """Bytes that a moment in each stage does not hold, because of freezing or checkpointing.
+def saved_bytes(stage: Stage, recipe: Recipe, calibration: MemoryCalibration) -> Polynomial:
+    """What ``stage`` keeps for backward: frozen nothing, checkpointed its input."""
+    if recipe.freeze is Freeze.BACKBONE and stage.backbone:
+        return Polynomial()
+    if recipe.checkpointing:
+        return Polynomial().plus(stage.saved_bytes, calibration.checkpoint_kept_ratio.value)
+    return stage.saved_bytes
 
-    While a stage runs, forward or backward, the stages before it hold what they saved. Frozen ones save nothing;
-    checkpointed ones only their input.
+
+def relief_by_stage(trace: Trace, recipe: Recipe, calibration: MemoryCalibration) -> dict[str, Polynomial]:
+    """Bytes that a moment in each stage does not hold, because of freezing or checkpointing; empty without them.
+
+    While a stage runs, forward or backward, the stages before it hold what they saved.
     """
-    relief: dict[str, Line] = {}
-    before = NOTHING
+    if recipe.freeze is Freeze.NONE and not recipe.checkpointing:
+        return {}
+    relief: dict[str, Polynomial] = {}
+    before = Polynomial()
     for stage in trace.stages:
         relief[stage.name] = before
-        if recipe.freeze is Freeze.BACKBONE and stage.backbone:
-            before = before.plus(saved_line(stage, shape))
-        elif recipe.checkpointing:
-            before = before.plus(saved_line(stage, shape).scaled(1 - calibration.checkpoint_kept_ratio.value))
+        before = before.plus(stage.saved_bytes.less(saved_bytes(stage, recipe, calibration)))
     return relief
 
 
@@ -143,5 +150,5 @@ def _gathered(trace: Trace, recipe: Recipe, shape: BatchShape, held: Persistent)
     """What DataParallel adds to GPU 0: the others' outputs and loss, and their gradients while they are summed."""
     if recipe.gpus == 1 or recipe.strategy is not Strategy.DP:
         return NOTHING
-    loss = saved_line(trace.stages[-1], shape).scaled(recipe.gpus - 1)
+    loss = line_of(trace.stages[-1].saved_bytes, shape).scaled(recipe.gpus - 1)
     return loss.plus(Line(fixed=held.gradients_bytes, per_image=0.0))

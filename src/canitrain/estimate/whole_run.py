@@ -124,4 +124,5 @@ def stages(question: Question, run: RunEstimate, calibration: Calibration) -> tu
         recipe,
         memory_shape(profile, recipe, dataset, run.batch_size),
         {stage: stage_s * put_right for stage, stage_s in step.stages_s().items()},
+        calibration.memory,
     )
