@@ -12,6 +12,7 @@ import pytest
 
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown
+from canitrain.probe import bench as bench_module
 from canitrain.probe import decode_rate, read_rate
 from canitrain.probe.bench import bench, memory_rate
 
@@ -38,6 +39,22 @@ def test_everything_is_measured_within_the_budget_and_nothing_is_left(tmp_path):
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
+
+
+def test_the_copies_of_many_cores_stay_within_two_gib(monkeypatch):
+    taken = []
+
+    def refusing(size_bytes):
+        taken.append(size_bytes)
+        if len(taken) == 2 * 64:
+            raise MemoryError
+        return b""
+
+    monkeypatch.setattr(bench_module.os, "sched_getaffinity", lambda _pid: range(192), raising=False)
+    monkeypatch.setattr(bench_module, "bytearray", refusing, raising=False)
+    # 64 threads, two copies each: 2 GiB / 128 = 16 MiB.
+    assert memory_rate(0.1) == Unknown(reason="no 2048 MiB of memory to copy")
+    assert set(taken) == {16 * 2**20}
 
 
 def test_random_reading_from_a_hidden_cache_counts_as_sequential_and_says_so():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -115,6 +117,26 @@ def test_coco_annotations_beside_the_images_of_each_split_are_found(tmp_path):
     coco(tmp_path / "train" / "_annotations.coco.json", [4])
     coco(tmp_path / "valid" / "_annotations.coco.json", [9])
     assert scan(tmp_path).boxes_max == 4.0
+
+
+def test_only_names_inside_the_dataset_tell_its_annotation_files_apart(tmp_path):
+    directory = tmp_path / "train" / "boats"
+    png(directory / "0.png", 640, 480)
+    coco(directory / "annotations" / "instances_all.json", [9])
+    coco(directory / "annotations" / "instances_train.json", [4])
+    assert scan(directory).boxes_max == 4.0
+
+
+def test_label_files_are_read_as_utf_8_whatever_the_locale(tmp_path):
+    png(tmp_path / "voc" / "JPEGImages" / "a.png", 64, 64)
+    text(tmp_path / "voc" / "ImageSets" / "Main" / "train.txt", "a\n")
+    png(tmp_path / "yolo" / "images" / "a.png", 64, 64)
+    text(tmp_path / "yolo" / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
+    text(tmp_path / "yolo" / "data.yaml", "nc: 7\n")
+    program = "import sys, pathlib; from canitrain.probe.images import scan; scan(pathlib.Path(sys.argv[1]))"
+    strict = (sys.executable, "-X", "warn_default_encoding", "-W", "error::EncodingWarning", "-c", program)
+    for layout in ("voc", "yolo"):
+        subprocess.run((*strict, str(tmp_path / layout)), check=True)
 
 
 def test_images_that_coco_lists_and_the_folder_lacks_get_a_warning(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -11,9 +12,10 @@ from recorded_machine import RecordedMachine
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
 from canitrain.probe.cgroup import count_cpus, find_cgroups, parse_membership
+from canitrain.probe.cpu import read_cpu
 from canitrain.probe.gpu_record import sparse_gpu
-from canitrain.probe.host import Host, TimeLimits, derive, failure_text
-from canitrain.probe.limits import parse_ulimits, read_limits
+from canitrain.probe.host import Host, TimeLimits, derive, failure_text, filled, is_absent, not_negative, positive
+from canitrain.probe.limits import Limits, parse_ulimits, read_limits
 from canitrain.probe.machine import probe_host
 from canitrain.probe.mounts import mount_of, parse_mountinfo
 from canitrain.probe.software_tables import BUILDS, build_of, cuda_for, minimum_driver, rocm_runs_on, runs_on
@@ -225,3 +227,43 @@ def test_a_value_that_makes_no_sense_is_unknown():
 )
 def test_the_table_of_rocm_builds_says_which_card_runs(build, target, runs):
     assert rocm_runs_on(build, target) is runs
+
+
+@pytest.mark.parametrize(
+    ("facts", "extensions"),
+    [
+        (
+            "machdep.cpu.features: FPU SSE4.2 AVX1.0 FMA\nmachdep.cpu.leaf7_features: BMI1 AVX2 AVX512F\n",
+            ("sse4_2", "avx", "avx2", "fma", "avx512f"),
+        ),
+        ("machdep.cpu.features: FPU SSE4.2\n", ("sse4_2",)),
+        ("hw.optional.arm64: 1\n", ("neon",)),
+    ],
+)
+def test_a_macs_vector_extensions_are_read_by_apples_names(facts, extensions):
+    machine = RecordedMachine("macbook-m2")
+    machine.run = lambda command, _timeout_s: facts if command[0] == "sysctl" else ""
+    limits = Limits(core_bounds=(), ram_bounds=(), ram_room_bytes=(), unread_cores=(), unread_ram=(), open_files=None)
+    assert read_cpu(Host(machine), limits).vector_extensions.value == extensions
+
+
+def test_an_absent_file_is_told_from_one_that_does_not_answer():
+    class Sources(RecordedMachine):
+        def read(self, path):
+            if path == "/forbidden":
+                raise PermissionError
+            return super().read(path)
+
+    host = Host(Sources("no-gpu-vm"))
+    assert is_absent(host.read("/no/such/file"))
+    assert not is_absent(host.read("/forbidden"))
+
+
+@pytest.mark.parametrize(("how", "text"), [(positive, "0"), (not_negative, "-1"), (filled, " \n"), (filled, 7)])
+def test_a_value_of_the_wrong_kind_is_refused(how, text):
+    with pytest.raises(ValueError, match=re.escape(str(text))):
+        how(text)
+
+
+def test_zero_is_a_count_that_is_not_negative():
+    assert not_negative("0") == 0

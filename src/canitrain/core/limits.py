@@ -15,6 +15,6 @@ FASTEST_NETWORK_BYTES_PER_S = 1e13
 LARGEST_SIDE = 4096
 """Pixels; profiles are checked up to about a quarter of it."""
 LARGEST_BYTES = 2**60
-"""A size that is typed (1 EiB)."""
+"""A size that is typed or read (1 EiB): nobody has this much."""
 LARGEST_NUMBER = 1e24
 """Any number of a file: a product of several of them is still finite."""

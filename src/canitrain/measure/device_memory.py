@@ -55,9 +55,7 @@ def _ask(question: Callable[[Any], Answer]) -> Answer | None:
         import pynvml  # noqa: PLC0415 - heavy
 
         pynvml.nvmlInit()
-    except (ImportError, OSError):
-        return None
-    except Exception:  # noqa: BLE001 - NVMLError, whose class the import above may not have given
+    except Exception:  # noqa: BLE001 - no package, or NVMLError, whose class the import then has not given
         return None
     try:
         return question(pynvml)

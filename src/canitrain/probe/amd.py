@@ -13,10 +13,13 @@ from msgspec import Struct, structs
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
 from canitrain.core.hardware import Gpu, GpuProcess
+from canitrain.core.units import MHZ
 from canitrain.probe.drm import AMD, DrmCard
 from canitrain.probe.gpu_record import sparse_gpu
 from canitrain.probe.host import Host, derive, positive
 
+UW_PER_W = 1e6
+"""Of hwmon's ``power1_cap``. Source: the kernel's Documentation/hwmon/sysfs-interface.rst."""
 NODES = "/sys/class/kfd/kfd/topology/nodes"
 PROCESSES = "/sys/class/kfd/kfd/proc"
 IDS_FILE = "/usr/share/libdrm/amdgpu.ids"
@@ -90,7 +93,7 @@ def _card(host: Host, card: DrmCard, nodes: Known[tuple[_Node, ...]] | Unknown) 
         multiprocessors=derive(node, lambda found: found.compute_units, NODES),
         boost_hz=derive(node, lambda found: found.clock_hz, NODES),
         processes=node.value.processes if isinstance(node, Known) else (),
-        power_limit_w=derive(watts, lambda text: positive(text) / 1e6),
+        power_limit_w=derive(watts, lambda text: positive(text) / UW_PER_W),
     )
 
 
@@ -149,7 +152,7 @@ def _parse_node(row: dict[str, int], processes: tuple[GpuProcess, ...]) -> _Node
         location=(row.get("domain", 0) << 16) | row["location_id"],
         target=f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}",
         compute_units=positive(row["simd_count"] // positive(row.get("simd_per_cu", 4))),
-        clock_hz=positive(row["max_engine_clk_fcompute"]) * 1e6,
+        clock_hz=positive(row["max_engine_clk_fcompute"]) * MHZ,
         processes=processes,
     )
 

@@ -93,9 +93,12 @@ def _coco_path(directory: Path) -> Path | None:
         and split_of((*path.relative_to(directory).parts[:-1], *path.stem.lower().split("_"))) is Split.TRAIN
         and _looks_like_coco(path)
     ]
-    return min(
-        candidates, key=lambda path: (not path.name.startswith("instances"), "train" not in str(path)), default=None
-    )
+    return min(candidates, key=lambda path: _strangeness(path.relative_to(directory)), default=None)
+
+
+def _strangeness(path: Path) -> tuple[bool, bool]:
+    """Orders annotation files by their path in the dataset: what is above that says nothing of them."""
+    return not path.name.startswith("instances"), "train" not in str(path)
 
 
 def _looks_like_coco(path: Path) -> bool:
@@ -115,7 +118,8 @@ def _yolo(directory: Path, sampled: tuple[ImageFile, ...]) -> Labels | None:
             missing += 1
             counts.append(0)
             continue
-        rows = [line.split() for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        rows = [line.split() for line in lines if line.strip()]
         counts.append(len(rows))
         highest_class = max([highest_class, *(int(row[0]) for row in rows if row[0].isdecimal())])
     if missing == len(sampled):
@@ -136,7 +140,7 @@ def _yolo_path(image: Path) -> Path | None:
 def _yolo_classes(directory: Path) -> int | None:
     """``nc`` of the data file beside the images, or the number of its ``names``."""
     for path in (path for pattern in _NAMES_PATTERNS for path in sorted(directory.glob(pattern))):
-        text = path.read_text(errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
         if found := re.search(r"^nc:\s*(\d+)", text, re.MULTILINE):
             return int(found[1])
         if found := re.search(r"^names:\s*\[([^\]]*)\]", text, re.MULTILINE):

@@ -10,6 +10,7 @@ from pathlib import Path
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bench
+from canitrain.core.units import GIB_BYTES, MIB_BYTES
 from canitrain.probe.decode_rate import decode_s_per_megapixel
 from canitrain.probe.read_rate import (
     plausible_random_rate,
@@ -21,9 +22,12 @@ from canitrain.probe.read_rate import (
 
 BUDGET_S = 8.0
 """Leaves room for what cannot be cut short: one slow write, importing a decoder."""
-_MEMORY_SHARE, _WRITE_SHARE, _SEQUENTIAL_SHARE, _RANDOM_SHARE = 0.1, 0.2, 0.2, 0.25
-_COPY_BYTES = 64 * 2**20
-"""Larger than most last-level caches' share of one core."""
+_MEMORY_SHARE, _WRITE_SHARE, _SEQUENTIAL_SHARE, _RANDOM_SHARE, _DECODING_SHARE = 0.1, 0.2, 0.2, 0.25, 0.25
+"""Of the budget; together all of it."""
+_COPY_BYTES, _ALL_COPIES_BYTES = 64 * MIB_BYTES, 2 * GIB_BYTES
+"""Of one thread, larger than most last-level caches' share of a core; and of all: a container may have little RAM."""
+_MOST_THREADS = 64
+"""As many fill the memory of any machine, and with 16 MiB each."""
 
 Progress = Callable[[float, str], None]
 """Called with the share that is done, 0 to 1, and what comes next."""
@@ -50,13 +54,13 @@ def bench(path: Path, budget_s: float = BUDGET_S, progress: Progress | None = No
     memory = memory_rate(budget_s * _MEMORY_SHARE)
     tell(_MEMORY_SHARE, "looking for files")
     files = some_files(path)
-    tell(0.15, "sequential reading")
+    tell(_MEMORY_SHARE, "sequential reading")
     with scratch_file(path, budget_s * _WRITE_SHARE) as scratch:
         sequential = sequential_read_rate(files, scratch, budget_s * _SEQUENTIAL_SHARE)
-        tell(0.5, "random reading")
+        tell(_MEMORY_SHARE + _WRITE_SHARE + _SEQUENTIAL_SHARE, "random reading")
         random_reading = random_read_rate(files, scratch, budget_s * _RANDOM_SHARE)
-    tell(0.75, "decoding")
-    decoding = decode_s_per_megapixel(files, budget_s / 4)
+    tell(1 - _DECODING_SHARE, "decoding")
+    decoding = decode_s_per_megapixel(files, budget_s * _DECODING_SHARE)
     tell(1.0, "done")
     return Bench(
         decode_s_per_megapixel=decoding,
@@ -75,16 +79,17 @@ def memory_rate(budget_s: float) -> Known[float] | Unknown:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(threads, 64)
+    threads = min(threads, _MOST_THREADS)
+    copy_bytes = min(_COPY_BYTES, _ALL_COPIES_BYTES // (2 * threads))
     try:
-        pairs = [(bytearray(_COPY_BYTES), bytearray(_COPY_BYTES)) for _ in range(threads)]
+        pairs = [(bytearray(copy_bytes), bytearray(copy_bytes)) for _ in range(threads)]
     except MemoryError:
-        return Unknown(reason=f"no {2 * threads * _COPY_BYTES // 2**20} MiB of memory to copy")
+        return Unknown(reason=f"no {2 * threads * copy_bytes // MIB_BYTES} MiB of memory to copy")
 
     def copy(pair: tuple[bytearray, bytearray]) -> None:
         # memmove through ctypes lets other threads run, which a bytearray's own copy does not.
-        source, target = ((ctypes.c_char * _COPY_BYTES).from_buffer(side) for side in pair)
-        ctypes.memmove(target, source, _COPY_BYTES)
+        source, target = ((ctypes.c_char * copy_bytes).from_buffer(side) for side in pair)
+        ctypes.memmove(target, source, copy_bytes)
 
     end = time.perf_counter() + budget_s
     best = 0.0
@@ -92,5 +97,5 @@ def memory_rate(budget_s: float) -> Known[float] | Unknown:
         while best == 0.0 or time.perf_counter() < end:
             start = time.perf_counter()
             list(pool.map(copy, pairs))
-            best = max(best, 2 * threads * _COPY_BYTES / (time.perf_counter() - start))
-    return Known(value=best, source=f"copied {_COPY_BYTES // 2**20} MiB in each of {threads} threads")
+            best = max(best, 2 * threads * copy_bytes / (time.perf_counter() - start))
+    return Known(value=best, source=f"copied {copy_bytes // MIB_BYTES} MiB in each of {threads} threads")

@@ -9,11 +9,9 @@ from msgspec import Struct, field
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bound
+from canitrain.core.limits import LARGEST_BYTES
 from canitrain.probe.host import Host, derive, positive
 from canitrain.probe.mounts import Mount, is_under, read_mounts
-
-UNLIMITED_BYTES = 2**60
-"""Version 1 writes PAGE_COUNTER_MAX (about 2**63) for no limit; nobody has this much."""
 
 
 class Cgroups(Struct, kw_only=True):
@@ -124,11 +122,11 @@ def _memory(host: Host, group: _Group, found: Cgroups) -> None:
 
 
 def _parse_limit(text: str) -> int | None:
-    """Bytes, or ``None`` for no limit."""
+    """Bytes, or ``None`` for no limit, for which version 1 writes PAGE_COUNTER_MAX (about 2**63)."""
     if text.strip() == "max":
         return None
     value = positive(text)
-    return None if value >= UNLIMITED_BYTES else value
+    return None if value >= LARGEST_BYTES else value
 
 
 def _reclaimable(text: str) -> int:

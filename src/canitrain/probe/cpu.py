@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bound, Cpu
-from canitrain.probe.host import Host, derive, first_known, positive
+from canitrain.core.units import GHZ, KHZ, MHZ
+from canitrain.probe.host import Host, derive, filled, first_known, positive
 from canitrain.probe.limits import Limits
 
 X86_EXTENSIONS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
+MACOS_FLAGS = {name: name.upper() for name in X86_EXTENSIONS} | {"sse4_2": "SSE4.2", "avx": "AVX1.0"}
+"""As Intel Macs write them. Source: xnu, osfmk/i386/cpuid.c, tables of features."""
 ARM_EXTENSIONS = {"asimd": "neon", "neon": "neon", "sve": "sve"}
 """What ``Features`` of ``/proc/cpuinfo`` calls them. Source: Documentation/arch/arm64/elf_hwcaps.rst."""
 ARM_PARTS = {
@@ -18,13 +19,12 @@ ARM_PARTS = {
     "0xd4f": "Neoverse-V2",
 }  # fmt: skip
 """``CPU part`` of ARM's own cores. Source: the MIDR_EL1 part numbers in the technical reference manuals."""
-MHZ, GHZ, KHZ = 1e6, 1e9, 1e3
 REGISTRY_KEY = r"HKLM\HARDWARE\DESCRIPTION\System\CentralProcessor\0"
 
 
 def read_cpu(host: Host, limits: Limits) -> Cpu:
     """The processor, and how many of its cores this process may use."""
-    architecture = derive(host.platform, lambda platform: _filled(platform.machine.lower()))
+    architecture = derive(host.platform, lambda platform: filled(platform.machine.lower()))
     match host.system:
         case "Linux":
             cpu = _linux(host, architecture)
@@ -62,8 +62,8 @@ def _linux(host: Host, architecture: Known[str] | Unknown) -> Cpu:
     first = derive(processors, lambda rows: rows[0])
     frequency = "/sys/devices/system/cpu/cpu0/cpufreq"
     model = first_known(
-        derive(first, lambda row: _filled(row.get("model name") or row.get("cpu model") or ARM_PARTS[row["CPU part"]])),
-        derive(host.read("/proc/device-tree/model"), lambda name: _filled(name.strip("\0"))),
+        derive(first, lambda row: filled(row.get("model name") or row.get("cpu model") or ARM_PARTS[row["CPU part"]])),
+        derive(host.read("/proc/device-tree/model"), lambda name: filled(name.strip("\0"))),
     )
     max_hz = derive(host.read(f"{frequency}/cpuinfo_max_freq"), lambda khz: positive(khz) * KHZ)
     return _cpu(
@@ -87,27 +87,22 @@ def _macos(host: Host, architecture: Known[str] | Unknown) -> Cpu:
         host.run("sysctl", "hw", "machdep.cpu"),
         lambda text: dict(line.split(": ", 1) for line in text.splitlines() if ": " in line),
     )
-    flags = derive(
-        facts, lambda row: f"{row.get('machdep.cpu.features', '')} {row.get('machdep.cpu.leaf7_features', '')}".lower()
-    )
-    arm = derive(facts, lambda row: ("neon",) if row.get("hw.optional.arm64") == "1" else _none())
-    x86 = derive(
-        flags,
-        lambda text: tuple(
-            name
-            for name in X86_EXTENSIONS
-            if re.search(rf"\b{name.replace('_', '.').replace('avx$', 'avx1.0')}\b", text)
-        ),
-    )
     return _cpu(
-        model=derive(facts, lambda row: _filled(row["machdep.cpu.brand_string"])),
+        model=derive(facts, lambda row: filled(row["machdep.cpu.brand_string"])),
         architecture=architecture,
         physical=derive(facts, lambda row: positive(row["hw.physicalcpu"])),
         logical=derive(facts, lambda row: positive(row["hw.logicalcpu"])),
         base_hz=derive(facts, lambda row: float(positive(row["hw.cpufrequency"]))),
         max_hz=derive(facts, lambda row: float(positive(row["hw.cpufrequency_max"]))),
-        vector=arm if isinstance(arm, Known) else x86,
+        vector=derive(facts, _macos_extensions),
     )
+
+
+def _macos_extensions(row: dict[str, str]) -> tuple[str, ...]:
+    if row.get("hw.optional.arm64") == "1":
+        return ("neon",)
+    flags = f"{row['machdep.cpu.features']} {row.get('machdep.cpu.leaf7_features', '')}".split()
+    return tuple(name for name in X86_EXTENSIONS if MACOS_FLAGS[name] in flags)
 
 
 def _windows(host: Host, architecture: Known[str] | Unknown) -> Cpu:
@@ -116,7 +111,7 @@ def _windows(host: Host, architecture: Known[str] | Unknown) -> Cpu:
     name = host.run("reg", "query", REGISTRY_KEY, "/v", "ProcessorNameString")
     speed = host.run("reg", "query", REGISTRY_KEY, "/v", "~MHz")
     return _cpu(
-        model=derive(name, lambda text: _filled(text.split("REG_SZ", 1)[1].strip())),
+        model=derive(name, lambda text: filled(text.split("REG_SZ", 1)[1].strip())),
         architecture=architecture,
         physical=derive(host.psutil("cpu_count_physical", int), positive),
         logical=derive(host.psutil("cpu_count", int), positive),
@@ -183,14 +178,3 @@ def _virtual_hz(row: dict[str, str]) -> float:
     if "hypervisor" not in row["flags"].split():
         raise ValueError(row["flags"])
     return round(float(row["cpu MHz"])) * MHZ
-
-
-def _filled(text: str) -> str:
-    """``text`` without runs of blanks; raises ValueError where it is empty."""
-    if not text.strip():
-        raise ValueError(text)
-    return " ".join(text.split())
-
-
-def _none() -> tuple[str, ...]:
-    raise ValueError

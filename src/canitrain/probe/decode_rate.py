@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from canitrain.core.fact import Known, Unknown
+from canitrain.core.units import MEGAPIXEL
 
 _SAMPLE_FILES = 32
-_PIXELS_PER_MEGAPIXEL = 1e6
 _STAND_IN_SIDES = (640, 480)
 _STAND_IN_QUALITY = 90
 
@@ -46,7 +46,7 @@ def decode_s_per_megapixel(files: tuple[Path, ...], budget_s: float) -> Known[fl
                 break
     if not pixels:
         return Unknown(reason="none of the JPEG files could be decoded")
-    return Known(value=seconds / (pixels / _PIXELS_PER_MEGAPIXEL), source=source)
+    return Known(value=seconds / (pixels / MEGAPIXEL), source=source)
 
 
 def _encoded(files: tuple[Path, ...]) -> list[bytes]:

@@ -7,7 +7,7 @@ import re
 from msgspec import Struct
 
 from canitrain.core.fact import Known, Unknown
-from canitrain.probe.host import Host, derive
+from canitrain.probe.host import Host, derive, is_absent
 
 DRM = "/sys/class/drm"
 AMD, INTEL, NVIDIA = 0x1002, 0x8086, 0x10DE
@@ -26,7 +26,7 @@ def drm_cards(host: Host) -> Known[tuple[DrmCard, ...]] | Unknown:
     """Every graphics device; ``Known(())`` where the kernel has no DRM."""
     names = host.names(DRM)
     if isinstance(names, Unknown):
-        return Known(value=(), source=DRM) if names.reason.endswith("not there") else names
+        return Known(value=(), source=DRM) if is_absent(names) else names
     cards = []
     for name in sorted(
         (name for name in names.value if re.fullmatch(r"card\d+", name)), key=lambda text: int(text[4:])
@@ -34,7 +34,7 @@ def drm_cards(host: Host) -> Known[tuple[DrmCard, ...]] | Unknown:
         folder = f"{DRM}/{name}/device"
         vendor = derive(host.read(f"{folder}/vendor"), lambda text: int(text, 16))
         if isinstance(vendor, Unknown):
-            if vendor.reason.endswith("not there"):
+            if is_absent(vendor):
                 continue  # a display of an SoC or a virtual one: not on PCI
             return vendor
         device = derive(host.read(f"{folder}/device"), lambda text: int(text, 16))

@@ -29,14 +29,8 @@ class TimeLimits(Struct, frozen=True, kw_only=True):
     """NVML's start, which wakes every card, and programs."""
 
 
-HANGS = "no answer in time"
-
-
-class Reading(Struct, frozen=True, kw_only=True):
-    """One question that was asked: which source, and what went wrong (``None``: it answered)."""
-
-    source: str
-    failure: str | None
+HANGS, NOT_THERE = "no answer in time", "not there"
+"""How reasons end that other files tell apart."""
 
 
 class _Worker:
@@ -77,7 +71,7 @@ def failure_text(error: BaseException) -> str:
 
 
 _FAILURES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((FileNotFoundError, NotADirectoryError), "not there"),
+    ((FileNotFoundError, NotADirectoryError), NOT_THERE),
     ((PermissionError,), "permission denied"),
     ((queue.Empty, subprocess.TimeoutExpired, TimeoutError), HANGS),
     ((ModuleNotFoundError,), "the Python package is not installed"),
@@ -93,7 +87,6 @@ class Host:
         self._limits = limits or TimeLimits()
         self._worker = _Worker()
         self._end_s = time.monotonic() + self._limits.total_s
-        self.readings: list[Reading] = []
         self._files: dict[str, Known[object] | Unknown] = {}
         self._nvml_hangs = False
         self.platform: Known[Platform] | Unknown = self._ask("platform", sources.platform, Platform)
@@ -146,7 +139,7 @@ class Host:
     def nvml(self, function: str, kind: type[T], *arguments: object) -> Known[T] | Unknown:
         """One NVML call by its name in pynvml. Once a call has hung, the driver is stuck and no other is made."""
         if self._nvml_hangs:
-            return self._failed(function, f"{HANGS} before")
+            return _failed(function, f"{HANGS} before")
         limit_s = self._limits.start_s if function == "nvmlInit" else self._limits.call_s
         answer = self._ask(function, lambda: self._sources.nvml(function, *arguments), kind, limit_s)
         self._nvml_hangs = isinstance(answer, Unknown) and answer.reason.endswith(HANGS)
@@ -164,22 +157,26 @@ class Host:
         """Ask within the limits and check that the answer is of ``kind``."""
         left_s = min(limit_s or self._limits.call_s, self._end_s - time.monotonic())
         if left_s <= 0:
-            return self._failed(source, HANGS)
+            return _failed(source, HANGS)
         try:
             answer = self._worker.ask(question, left_s)
         except Exception as error:  # noqa: BLE001 - every failure is a reason
             if isinstance(error, queue.Empty):
                 self._worker = _Worker()  # the old one may never come back
-            return self._failed(source, failure_text(error))
+            return _failed(source, failure_text(error))
         # bool is an int to Python, but True is no count of cores
         if not isinstance(answer, kind) or (isinstance(answer, bool) and kind is not bool and kind is not object):
-            return self._failed(source, f"unexpected answer of type {type(answer).__name__}")
-        self.readings.append(Reading(source=source, failure=None))
+            return _failed(source, f"unexpected answer of type {type(answer).__name__}")
         return Known(value=answer, source=source)
 
-    def _failed(self, source: str, failure: str) -> Unknown:
-        self.readings.append(Reading(source=source, failure=failure))
-        return Unknown(reason=f"{source}: {failure}")
+
+def _failed(source: str, failure: str) -> Unknown:
+    return Unknown(reason=f"{source}: {failure}")
+
+
+def is_absent(fact: Unknown) -> bool:
+    """Whether the file or folder that was asked for does not exist; any other failure leaves open whether it does."""
+    return fact.reason.endswith(NOT_THERE)
 
 
 def derive(fact: Known[T] | Unknown, how: Callable[[T], U], source: str | None = None) -> Known[U] | Unknown:
@@ -203,3 +200,18 @@ def positive(text: float | str) -> int:
     if number <= 0:
         raise ValueError(text)
     return number
+
+
+def not_negative(text: float | str) -> int:
+    """A whole number, zero or more; raises ValueError for anything else."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def filled(text: object) -> str:
+    """``text`` without runs of blanks; raises ValueError where it is empty or no text."""
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(text)
+    return " ".join(text.split())

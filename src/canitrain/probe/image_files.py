@@ -102,7 +102,7 @@ def _voc_splits(directory: Path, files: tuple[ImageFile, ...]) -> tuple[ImageFil
             for name, split in _VOC_LISTS:
                 path = folder / f"{name}.txt"
                 if path.is_file():
-                    named.update(dict.fromkeys(path.read_text(errors="replace").split(), split))
+                    named.update(dict.fromkeys(path.read_text(encoding="utf-8", errors="replace").split(), split))
     if not lists:
         return files
     return tuple(ImageFile(path=file.path, split=_listed(file, lists.get(file.path.parent, {}))) for file in files)

@@ -57,7 +57,7 @@ def probe_host(host: Host, data_path: str) -> Hardware:
     nvidia = read_nvidia(host)  # last: a stuck driver then takes no other fact with it
     gpus, notes, hidden = _gpus(host, nvidia, ram)
     hardware = Hardware(
-        origin="this machine",
+        origin=THIS_MACHINE,
         cpu=cpu,
         ram=ram,
         storage=storage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bound, Ram
 from canitrain.core.units import KIB_BYTES
-from canitrain.probe.host import Host, derive, first_known, positive
+from canitrain.probe.host import Host, derive, first_known, not_negative, positive
 from canitrain.probe.limits import Limits
 
 
@@ -20,12 +20,12 @@ def read_ram(host: Host, limits: Limits) -> Ram:
             derive(meminfo, lambda row: row["MemFree"] + row["Cached"] + row["Buffers"]),
         )
         swap = derive(meminfo, lambda row: row["SwapTotal"])
-        shm = derive(host.volume("/dev/shm"), lambda volume: _count(volume.free_bytes))  # noqa: S108 - measured, not written
+        shm = derive(host.volume("/dev/shm"), lambda volume: not_negative(volume.free_bytes))  # noqa: S108 - measured, not written
     else:
         memory = host.psutil("virtual_memory", dict)
         total = derive(memory, lambda row: positive(row["total"]))
-        available = derive(memory, lambda row: _count(row["available"]))
-        swap = derive(host.psutil("swap_memory", dict), lambda row: _count(row["total"]))
+        available = derive(memory, lambda row: not_negative(row["available"]))
+        swap = derive(host.psutil("swap_memory", dict), lambda row: not_negative(row["total"]))
         shm = derive(available, int, "no separate limit: shared memory is ordinary memory here")
     return Ram(
         total_bytes=total,
@@ -43,7 +43,7 @@ def parse_meminfo(text: str) -> dict[str, int]:
     for line in text.splitlines():
         key, _, value = line.partition(":")
         number, _, unit = value.strip().partition(" ")
-        rows[key] = _count(number) * (KIB_BYTES if unit == "kB" else 1)
+        rows[key] = not_negative(number) * (KIB_BYTES if unit == "kB" else 1)
     return rows
 
 
@@ -57,11 +57,3 @@ def _least(available: Known[int] | Unknown, limits: Limits) -> Known[int] | Unkn
         (*limits.ram_room_bytes, Bound(name=available.source, value=available.value)), key=lambda bound: bound.value
     )
     return Known(value=int(least.value), source=least.name)
-
-
-def _count(text: str | int) -> int:
-    """A whole number, not negative; raises ValueError for anything else."""
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from canitrain.core.fact import Known, Unknown
+from canitrain.core.gpu import Vendor
 from canitrain.core.hardware import Driver, Gpu
-from canitrain.probe.host import Host, derive, positive
+from canitrain.core.units import MHZ
+from canitrain.probe.host import Host, derive, filled, positive
 from canitrain.probe.nvidia_notes import NO_LINK, card_notes, card_processes
 from canitrain.probe.nvidia_trace import trace_of_a_card
 
@@ -20,21 +22,22 @@ CORES_PER_SM = {
 """FP32 cores a multiprocessor by capability. Source: CUDA C++ Programming Guide, "Arithmetic instructions"."""
 PCIE_BYTES_PER_S_PER_LANE = {1: 250e6, 2: 500e6, 3: 984.6e6, 4: 1969.2e6, 5: 3938.5e6, 6: 7563e6}
 """One direction, after line coding, by generation. Source: PCI Express Base Specification."""
-MHZ = 1e6
+BY_NVML = Known(value=Vendor.NVIDIA.value, source="NVML")
+"""The vendor of a card that NVML told of."""
 MOST_DEVICES = 256
+"""More than any machine has: another count makes no sense."""
 FIRST_MIG_MAJOR = 8
 """Ampere's compute capability. Source: NVIDIA MIG user guide, "Supported GPUs"."""
+MW_PER_W = 1e3
 CLOCK_SM, CLOCK_MEMORY = 1, 2
 """``nvmlClockType_t``. Source: nvml.h."""
 
 
-class Nvidia:
+class Nvidia(Struct, frozen=True, kw_only=True):
     """What NVML says: the driver, and the cards or why there are none to see."""
 
-    def __init__(self, driver: Driver, gpus: Known[tuple[Gpu, ...]] | Unknown) -> None:
-        """Keep both."""
-        self.driver = driver
-        self.gpus = gpus
+    driver: Driver
+    gpus: Known[tuple[Gpu, ...]] | Unknown
 
 
 def read_nvidia(host: Host) -> Nvidia:
@@ -42,15 +45,16 @@ def read_nvidia(host: Host) -> Nvidia:
     trace = trace_of_a_card(host)
     if isinstance(trace, Known):
         no_driver = Unknown(reason=f"no NVIDIA card ({trace.source})")
-        return Nvidia(Driver(version=no_driver, cuda_version=no_driver), Known(value=(), source=trace.source))
+        driver = Driver(version=no_driver, cuda_version=no_driver)
+        return Nvidia(driver=driver, gpus=Known(value=(), source=trace.source))
     start = host.nvml("nvmlInit", type(None))
     if isinstance(start, Unknown):
-        return Nvidia(Driver(version=start, cuda_version=start), _without_nvml(host, trace, start))
+        return Nvidia(driver=Driver(version=start, cuda_version=start), gpus=_without_nvml(host, trace, start))
     driver = Driver(
-        version=derive(host.nvml("nvmlSystemGetDriverVersion", str), _filled),
+        version=derive(host.nvml("nvmlSystemGetDriverVersion", str), filled),
         cuda_version=derive(host.nvml("nvmlSystemGetCudaDriverVersion_v2", int), _cuda_version),
     )
-    return Nvidia(driver, _cards(host))
+    return Nvidia(driver=driver, gpus=_cards(host))
 
 
 def _cards(host: Host) -> Known[tuple[Gpu, ...]] | Unknown:
@@ -121,8 +125,8 @@ def _gpu(host: Host, handle: object, index: int, *, alone: bool) -> Gpu:
     return Gpu(
         index=index,
         name=title,
-        vendor=Known(value="nvidia", source="NVML"),
-        uuid=derive(host.nvml("nvmlDeviceGetUUID", str, handle), _filled),
+        vendor=BY_NVML,
+        uuid=derive(host.nvml("nvmlDeviceGetUUID", str, handle), filled),
         total_bytes=derive(memory, lambda row: positive(row["total"])),
         free_bytes=derive(memory, lambda row: _at_most(row["free"], row["total"])),
         compute_capability=capability,
@@ -134,7 +138,8 @@ def _gpu(host: Host, handle: object, index: int, *, alone: bool) -> Gpu:
         memory_bus_bits=derive(host.nvml("nvmlDeviceGetMemoryBusWidth", int, handle), positive),
         pcie_bytes_per_s=_pcie(host, handle),
         power_limit_w=derive(
-            host.nvml("nvmlDeviceGetPowerManagementLimit", int, handle), lambda milliwatt: positive(milliwatt) / 1e3
+            host.nvml("nvmlDeviceGetPowerManagementLimit", int, handle),
+            lambda power_mw: positive(power_mw) / MW_PER_W,
         ),
         laptop=derive(name, lambda text: bool(re.search(r"\b(Laptop|Max-Q|Mobile)\b", text))),
         processes=card_processes(host, handle),
@@ -144,16 +149,14 @@ def _gpu(host: Host, handle: object, index: int, *, alone: bool) -> Gpu:
 
 def _slice(host: Host, handle: object, whole: Gpu, index: int) -> Gpu:
     """A MIG slice: memory and multiprocessors of its own, everything else the card's."""
-    import msgspec  # noqa: PLC0415 - the one use
-
     name = host.nvml("nvmlDeviceGetName", str, handle)
     memory = host.nvml("nvmlDeviceGetMemoryInfo", dict, handle)
     attributes = host.nvml("nvmlDeviceGetAttributes_v2", dict, handle)
-    return msgspec.structs.replace(
+    return structs.replace(
         whole,
         index=index,
         name=name.value if isinstance(name, Known) else f"{whole.name} MIG",
-        uuid=derive(host.nvml("nvmlDeviceGetUUID", str, handle), _filled),
+        uuid=derive(host.nvml("nvmlDeviceGetUUID", str, handle), filled),
         total_bytes=derive(memory, lambda row: positive(row["total"])),
         free_bytes=derive(memory, lambda row: _at_most(row["free"], row["total"])),
         multiprocessors=derive(attributes, lambda row: positive(row["multiprocessorCount"])),
@@ -199,9 +202,3 @@ def _small(count: int) -> int:
     if not 0 <= count <= MOST_DEVICES:
         raise ValueError(count)
     return count
-
-
-def _filled(text: str) -> str:
-    if not text.strip():
-        raise ValueError(text)
-    return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import GpuProcess
+from canitrain.core.limits import LARGEST_BYTES
 from canitrain.probe.host import Host, derive
 
 THROTTLE_REASONS = {
@@ -75,6 +76,6 @@ def _idle_links(host: Host, handle: object) -> list[str]:
 
 def _bytes(value: object) -> int:
     """Bytes; raises ValueError where NVML has no number (Windows' WDDM, another container's process)."""
-    if not isinstance(value, int) or not 0 < value < 2**60:
+    if not isinstance(value, int) or not 0 < value < LARGEST_BYTES:
         raise ValueError(value)
     return value

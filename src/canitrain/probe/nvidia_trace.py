@@ -6,7 +6,7 @@ import re
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.probe.drm import NVIDIA
-from canitrain.probe.host import Host, derive
+from canitrain.probe.host import Host, derive, is_absent
 
 PCI = "/sys/bus/pci/devices"
 DISPLAY = 0x03
@@ -45,7 +45,7 @@ def _trace_on_the_bus(host: Host) -> Known[None] | Unknown:
     """An NVIDIA display device on the PCI bus, or a device there that could not be looked at."""
     devices = host.names(PCI)
     if isinstance(devices, Unknown):
-        return Known(value=None, source="no PCI bus") if devices.reason.endswith("not there") else devices
+        return Known(value=None, source="no PCI bus") if is_absent(devices) else devices
     for name in devices.value:
         vendor = derive(host.read(f"{PCI}/{name}/vendor"), lambda text: int(text, 16))
         kind = derive(host.read(f"{PCI}/{name}/class"), lambda text: int(text, 16) >> 16)

@@ -7,6 +7,7 @@ import re
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
 from canitrain.core.hardware import Gpu, Package, Software
+from canitrain.probe.nvidia import BY_NVML
 from canitrain.probe.software import NOT_INSTALLED
 from canitrain.probe.software_tables import (
     BUILDS,
@@ -161,7 +162,7 @@ def _needed_cuda(capability: str, software: Software, gpu: Gpu) -> str | None:
 
 def _driver(torch: Package, cuda: str, software: Software, gpus: tuple[Gpu, ...]) -> list[str]:
     found, least = driver_pair(software), minimum_driver(cuda, windows=_on_windows(software))
-    if isinstance(software.driver.version, Unknown) and gpus[0].vendor == Known(value="nvidia", source="NVML"):
+    if isinstance(software.driver.version, Unknown) and gpus[0].vendor == BY_NVML:
         return [_untold(gpus[0], f"driver {software.driver.version.reason}")]
     if found is None or least is None or found >= least:
         return []

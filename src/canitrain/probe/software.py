@@ -8,11 +8,9 @@ from msgspec import Struct
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Driver, Package, Software
-from canitrain.probe.host import Host, derive
+from canitrain.probe.host import Host, derive, is_absent
 
 LIBRARIES = ("torchvision", "timm", "effdet", "yolov5", "ultralytics", "tensorflow")
-
-
 NOT_INSTALLED = "torch is not installed"
 
 
@@ -58,7 +56,7 @@ def installed(host: Host) -> Known[dict[str, tuple[str, str]]] | Unknown:
     for folder in host.platform.value.site_packages:
         names = host.names(folder)
         if isinstance(names, Unknown):
-            failure = names if not names.reason.endswith("not there") else failure
+            failure = failure if is_absent(names) else names
             continue
         for name in names.value:
             match = re.fullmatch(r"([A-Za-z0-9_.]+)-([0-9][^-]*)(?:-py[0-9.]+)?\.(?:dist|egg)-info", name)

@@ -11,7 +11,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-READ_LIMIT_BYTES = 8 * 2**20
+from canitrain.core.units import MIB_BYTES
+
+READ_LIMIT_BYTES = 8 * MIB_BYTES
 """No file of /proc or /sys that the probe reads is longer; a longer one is cut."""
 
 

@@ -7,8 +7,9 @@ from msgspec import Struct
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Storage, StorageKind
 from canitrain.probe.block_device import Disk, block_device
-from canitrain.probe.host import Host, derive
+from canitrain.probe.host import Host, derive, filled, is_absent, not_negative
 from canitrain.probe.mounts import Mount, is_under, mount_of, read_mounts
+from canitrain.probe.sources import Volume
 from canitrain.probe.windows_disk import read_windows_disk
 
 NETWORK_FILESYSTEMS = frozenset({
@@ -18,8 +19,6 @@ NETWORK_FILESYSTEMS = frozenset({
 })  # fmt: skip
 MOUNTINFO = "/proc/self/mountinfo"
 MEMORY_FILESYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
-
-
 ELSEWHERE = Unknown(reason="disks are read on Linux, macOS and Windows only; give --storage")
 
 
@@ -34,7 +33,7 @@ class _Place(Struct, frozen=True, kw_only=True):
 def read_storage(host: Host, path: str) -> Storage:
     """The file system that holds ``path`` (absolute; of a path that does not exist yet, its nearest parent's)."""
     existing, volume = path, host.volume(path)
-    while isinstance(volume, Unknown) and volume.reason.endswith("not there") and existing != _parent(existing):
+    while isinstance(volume, Unknown) and is_absent(volume) and existing != _parent(existing):
         existing = _parent(existing)
         volume = host.volume(existing)
     match host.system:
@@ -51,9 +50,9 @@ def read_storage(host: Host, path: str) -> Storage:
         kind=place.disk.kind,
         device=place.disk.device,
         filesystem=place.filesystem,
-        total_bytes=derive(volume, lambda room: _count(room.total_bytes)),
-        free_bytes=derive(volume, lambda room: _count(room.free_bytes)),
-        free_inodes=derive(volume, lambda room: _count(room.free_inodes)),
+        total_bytes=derive(volume, lambda room: not_negative(room.total_bytes)),
+        free_bytes=derive(volume, lambda room: not_negative(room.free_bytes)),
+        free_inodes=derive(volume, _free_inodes),
         writable=Known(value=False, source="mounted read-only") if place.read_only else host.writable(existing),
     )
 
@@ -134,24 +133,17 @@ _MACOS_KINDS = {
 
 def _windows(host: Host, path: str) -> _Place:
     answer = host.windows_disk(path)
-    return _Place(disk=read_windows_disk(answer), filesystem=derive(answer, lambda row: _filled(row["filesystem"])))
+    return _Place(disk=read_windows_disk(answer), filesystem=derive(answer, lambda row: filled(row["filesystem"])))
 
 
-def _filled(text: object) -> str:
-    """A name that is not empty; raises ValueError for anything else."""
-    if not isinstance(text, str) or not text:
-        raise ValueError(text)
-    return text
+def _free_inodes(room: Volume) -> int:
+    """Files that can still be made; raises ValueError where the file system does not count them."""
+    if room.free_inodes is None:
+        raise ValueError(room)
+    return not_negative(room.free_inodes)
 
 
 def _parent(path: str) -> str:
     """The folder above, by the separator that the path has; a root's is itself."""
     separator = "\\" if "\\" in path else "/"
     return path.rpartition(separator)[0] or separator
-
-
-def _count(number: int | None) -> int:
-    """A count that is not negative; raises ValueError for anything else."""
-    if number is None or number < 0:
-        raise ValueError(number)
-    return number
