@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 from msgspec import Struct
 
 from canitrain.core.errors import InputError
@@ -11,22 +12,32 @@ from canitrain.core.units import GIB_BYTES
 
 _IGNORED = frozenset((
     "nvidia", "geforce", "amd", "radeon", "intel", "tesla", "instinct", "graphics", "gpu", "gpus", "card", "generation",
-    "edition", "with", "design", "the",
+    "edition", "with", "w", "design", "the", "developer", "devkit", "kit", "module",
 ))  # fmt: skip
-"""Words that name no card: vendors and what drivers put around a name."""
-_OPTIONAL = frozenset(("rtx", "gtx", "rx", "arc", "apple", "jetson", "workstation"))
-"""Words that may be left out but must fit when typed."""
+"""Words that name no card: vendors and what drivers and boxes put around a name."""
+_OPTIONAL = frozenset(("rtx", "gtx", "rx", "arc", "apple", "jetson", "workstation", "pascal"))
+"""Words that may be left out but must fit when typed: ``TITAN X`` may be the ``GTX`` one or the one called Pascal."""
 _SYNONYMS = {
     "mobile": "laptop",
     "notebook": "laptop",
     "sxm2": "sxm",
     "sxm4": "sxm",
     "sxm5": "sxm",
+    "sxm6": "sxm",
     "nvlink": "sxm",
     "pcie3": "pcie",
     "pcie4": "pcie",
     "pcie5": "pcie",
 }
+_QUALIFIERS = (
+    frozenset(("sxm", "pcie", "nvl", "oam")),
+    frozenset(("hbm", "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr5", "gddr5x", "gddr6", "gddr6x", "gddr7")),
+)
+"""What people add to a name: the form and the memory's kind. True of a card none of whose labels states another."""
+_AROUND = frozenset(("nvl72", "colab", "kaggle", "gcd", "grace", "lovelace"))
+"""Where the card is, the rest of its architecture's name, and the part of a card that is a GPU of its own."""
+_SERIES = frozenset(("rtx", "gtx", "gt", "rx", "quadro"))
+"""Mistaken for one another (``GTX 2080 Ti``): the number alone tells the card."""
 _SPLIT_PREFIX = re.compile(r"^(rtx|gtx|rx|gt|arc)(?=[\da])|^(?:titan)(?=x|v|rtx)")
 _SPLIT_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m)(super|s)?$")
 _WATTS = re.compile(r"^\d+w$")
@@ -36,9 +47,13 @@ _COUNT_BEFORE = re.compile(
 )
 """``2x T4``, ``2 T4``; but ``980 ti`` and ``980 x2`` begin with a name."""
 _COUNT_AFTER = re.compile(
-    r"^(?P<name>.+?)\s*(?<![rt])(?<!\bm)(?<!fle)[x\u00d7*]\s*(?P<count>-?\d{1,3})$", re.IGNORECASE
+    r"^(?P<name>.+?)\s*(?<![rt])(?<!\bm)(?<!fle)(?<!dg)(?<!hg)[x\u00d7*]\s*(?P<count>\d{1,3})$", re.IGNORECASE
 )
-"""``T4 x2``, ``L40Sx8``; but ``rx 580``, ``gtx 970``, ``GeForce MX250`` and ``Flex 170`` are names."""
+"""``T4 x2``, ``L40Sx8``; but ``rx 580``, ``gtx 970``, ``GeForce MX250``, ``Flex 170`` and ``DGX-2`` are names."""
+_COUNT_IN_BRACKETS = re.compile(r"\s*\(\s*(?:[x\u00d7*]\s*(\d{1,3})|(\d{1,3})\s*[x\u00d7*])\s*\)\s*$", re.IGNORECASE)
+"""``T4 (x2)``."""
+_SEPARATOR = re.compile(r"(?:[,;]|(?<!max)\+|(?<=\s)and(?=\s))(?![^(]*\))", re.IGNORECASE)
+"""Between the cards of a list, not inside brackets; the plus of ``Ryzen AI Max+ 395`` is a part of the name."""
 _MOST = 64
 _MEMORY_TOLERANCE_RATIO = 0.08
 """How far a typed size may be from a card's: 128 GB are 119 GiB, and 11 GB is not 12."""
@@ -87,10 +102,33 @@ def parse_counts(text: str) -> tuple[tuple[int, str], ...]:
     Raises:
         InputError: an entry is empty, or a count is not between 1 and 64.
     """
-    return tuple(_counted(entry.strip(), text) for entry in re.split(r"[,;]|\+(?=\s|\d+\s*x)|(?<=\s)and(?=\s)", text))
+    return tuple(_counted(entry.strip(), text) for entry in _SEPARATOR.split(text))
+
+
+def without_remarks(wanted: CardName, labels: tuple[CardName, ...], generation: str) -> CardName:
+    """``wanted`` without what is true of a card but not a part of its name: ``Volta V100``, ``H200 141GB HBM3e``.
+
+    Args:
+        wanted: what was typed.
+        labels: the card's names; a form or a kind of memory that they contradict stays.
+        generation: the card's architecture.
+    """
+    stated = frozenset[str]().union(*(label.words for label in labels))
+    true = _AROUND | {generation}
+    for kind in _QUALIFIERS:
+        typed, own = wanted.words & kind, stated & kind
+        if not own or typed <= own:
+            true |= typed
+    return msgspec.structs.replace(wanted, words=wanted.words - true)
+
+
+def without_series(wanted: CardName) -> CardName:
+    """``wanted`` without the name of its series, which people mistake: ``GTX 2080 Ti``, ``Quadro A6000``."""
+    return msgspec.structs.replace(wanted, words=wanted.words - _SERIES)
 
 
 def _counted(entry: str, whole: str) -> tuple[int, str]:
+    entry = _COUNT_IN_BRACKETS.sub(lambda found: f" x{found[1] or found[2]}", entry)
     found = _COUNT_BEFORE.match(entry) or _COUNT_AFTER.match(entry)
     numbers = found.groupdict() if found else {}
     count, name = int(numbers.get("count") or numbers.get("few") or 1), numbers.get("name", entry)

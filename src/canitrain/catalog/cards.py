@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import enum
 import re
 import shlex
 from functools import cache
+from typing import assert_never
 
-from canitrain.catalog.card_names import CardName, parse_counts, parse_name, rank
+from canitrain.catalog.card_names import (
+    CardName,
+    parse_counts,
+    parse_name,
+    rank,
+    without_remarks,
+    without_series,
+)
 from canitrain.catalog.decode import Owner, decode_json, read_bytes
 from canitrain.catalog.locate import profiles_path
+from canitrain.catalog.machine_types import find_machine_type
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Gpu
+from canitrain.core.units import format_bytes
 
 _SUGGESTIONS = 4
-_BRACKETS = re.compile(r"\([^)]*\)")
+_BRACKETS = re.compile(r"\((?!\s*\d+\s*\))[^)]*\)")
+"""A remark; a number alone may be a count or a size, and is not left out."""
+_SLICE = re.compile(r"\bmig\b|\b\d+g\.\d+gb\b", re.IGNORECASE)
+"""NVIDIA's names of MIG slices: ``MIG 1g.10gb``."""
 _ALIKE = 0.4
 """Share of letters in common below which a name is no suggestion."""
+
+
+class _Reading(enum.Enum):
+    """How freely a typed name is compared with a card's; the most literal that fits any card is taken."""
+
+    LITERAL = "literal"
+    DETECTED = "detected"
+    """Also with names that only a driver uses: ``B300 SXM6 AC``."""
+    WITHOUT_REMARKS = "without remarks"
+    WITHOUT_SERIES = "without series"
 
 
 @cache
@@ -101,21 +125,38 @@ def _assumed_size(text: str) -> str | None:
 
 
 def _found(text: str) -> list[tuple[float, GpuSpec]]:
-    """Every card that may be meant, with its distance; brackets are left out where nothing fits with them.
+    """Every card that may be meant, with its distance, by the most literal reading of ``text`` that fits any.
 
     Raises:
         InputError: there is none.
     """
-    ranked = _ranked(text) or _ranked(_BRACKETS.sub(" ", text))
-    if not ranked:
-        raise InputError(f"no GPU is called {text.strip()!r}", hint=_suggestion(text))
-    return ranked
+    for spelled in (text, _BRACKETS.sub(" ", text)):
+        wanted = parse_name(spelled)
+        for reading in _Reading:
+            if ranked := _ranked(wanted, reading):
+                return ranked
+    raise InputError(f"no GPU is called {text.strip()!r}", hint=_suggestion(text))
 
 
-def _ranked(text: str) -> list[tuple[float, GpuSpec]]:
+def _ranked(wanted: CardName, reading: _Reading) -> list[tuple[float, GpuSpec]]:
     """Every card that may be meant, with its distance."""
-    wanted = parse_name(text)
-    return [(cost, card) for card, named in _labelled() if (cost := rank(wanted, named, card.memory_bytes)) is not None]
+    costs = ((_cost(wanted, reading, card, named), card) for card, named in _labelled())
+    return [(cost, card) for cost, card in costs if cost is not None]
+
+
+def _cost(wanted: CardName, reading: _Reading, card: GpuSpec, named: tuple[CardName, ...]) -> float | None:
+    match reading:
+        case _Reading.LITERAL:
+            pass
+        case _Reading.DETECTED:
+            named = (*named, *map(parse_name, card.detected_names))
+        case _Reading.WITHOUT_REMARKS:
+            wanted = without_remarks(wanted, named, card.generation.value)
+        case _Reading.WITHOUT_SERIES:
+            wanted = without_series(without_remarks(wanted, named, card.generation.value))
+        case _:
+            assert_never(reading)
+    return rank(wanted, named, card.memory_bytes)
 
 
 @cache
@@ -169,11 +210,21 @@ def _suggestion(text: str) -> str:
     """The cards whose names look most like ``text``: those that share its number, then those spelled alike."""
     import difflib  # noqa: PLC0415 -- only for an error
 
+    if (machine := find_machine_type(text)) is not None:
+        return f'that is a machine; its GPUs are --gpu "{machine.gpus}"'
+    if _SLICE.search(text):
+        return "a slice is read where it is: canitrain probe --save HOST.json there, then --hardware HOST.json"
+    if text.strip().lower() == "cpu":
+        return "train on the CPU with --device cpu"
     wanted = parse_name(text)
     if wanted.memory_gib is not None:
-        chips = [card for _, card in _ranked(" ".join(wanted.words)) if card.unified_memory]
+        sizes = [card for _, card in _ranked(parse_name(" ".join(wanted.words)), _Reading.WITHOUT_REMARKS)]
+        chips = [card for card in sizes if card.unified_memory]
         if chips:
             return f"name the chip alone, {chips[0].name}, and its memory with --ram {wanted.memory_gib}GiB"
+        if sizes:
+            listed = ", ".join(f"{card.name} ({format_bytes(card.memory_bytes)})" for card in sizes[:_SUGGESTIONS])
+            return f"there is {listed}; a card with another size: save its machine there with canitrain probe --save"
     spelled = " ".join(sorted(wanted.words))
     nearness: dict[str, tuple[int, float]] = {}
     for card, named in _labelled():

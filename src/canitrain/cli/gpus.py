@@ -68,10 +68,14 @@ def gpus_command(
 ) -> int:
     """List the GPU catalog, or tell all about one card."""
     # Help must not read the catalog.
+    from canitrain.catalog.card_names import parse_counts  # noqa: PLC0415
     from canitrain.catalog.cards import find_card, find_cards, is_ambiguous, load_cards  # noqa: PLC0415
 
     fits = _memory_filter(memory)
     name = " ".join(names) if names else None
+    if name is not None and len(entries := parse_counts(name)) == 1:
+        # ``8x A100`` is asked as for check --gpu; what one is does not depend on how many there are.
+        name = entries[0][1]
     one = name is not None and not is_ambiguous(name)
     if one and (memory is not None or vendor is not None):
         raise InputError(
