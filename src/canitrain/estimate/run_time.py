@@ -12,7 +12,7 @@ from canitrain.core.fact import value_or_none
 from canitrain.core.feed import Feed, FeedRates
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Cpu, Hardware, StorageKind
-from canitrain.core.interval import Interval
+from canitrain.core.interval import Interval, exactly
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import Recipe
 from canitrain.core.report import Bottleneck, StepParts, Time
@@ -69,26 +69,27 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
         shape = time_shape(profile, recipe, dataset, images)
         return step_time(profile, recipe, shape, device, cpu=hardware.cpu, bench=bench, calibration=calibration)
 
+    def fed(images: int, step: StepTime, rates: FeedRates) -> _Step:
+        return _with_feed(step, feed, rates, batch_size=images, recipe=recipe, device=device, width=width)
+
     full = device_step(batch_size)
-    steady = feed.later if recipe.epochs > 1 else feed.first
-    later = _with_feed(full, feed, steady, batch_size=batch_size, recipe=recipe, device=device, width=width)
-    first = _with_feed(full, feed, feed.first, batch_size=batch_size, recipe=recipe, device=device, width=width)
+    later = fed(batch_size, full, feed.later if recipe.epochs > 1 else feed.first)
 
     steps, rest = divmod(dataset.images, batch_size * recipe.all_gpus)
     rest_a_gpu = math.ceil(rest / recipe.all_gpus)
-    if rest:
-        short = _with_feed(
-            device_step(rest_a_gpu), feed, steady, batch_size=rest_a_gpu, recipe=recipe, device=device, width=width
-        ).step_s
-        shorter = short.expected / later.step_s.expected
-    else:
-        shorter = 0.0
+    last = device_step(rest_a_gpu) if rest else None
     costs = calibration.run
     validation_s = _validation_s(profile, recipe, dataset, batch_size=batch_size, step=full, feed=feed, costs=costs)
     fixed_s = validation_s + costs.epoch_s.value + _checkpoint_s(profile, recipe, hardware, calibration)
-    epoch_s = _scaled_plus(later.step_s, steps + shorter, fixed_s, width)
-    first_epoch_s = _scaled_plus(first.step_s, steps + shorter, fixed_s, width)
-    total_s = _sum(first_epoch_s, epoch_s.scaled(recipe.epochs - 1), costs.warm_up_s.value)
+    fixed = Interval(low=fixed_s * width.low_ratio, expected=fixed_s, high=fixed_s * width.high_ratio)
+
+    def epoch(rates: FeedRates) -> Interval:
+        short = exactly(0.0) if last is None else fed(rest_a_gpu, last, rates).step_s
+        return _sum(fed(batch_size, full, rates).step_s.scaled(steps), short, fixed)
+
+    first_epoch_s = epoch(feed.first)
+    epoch_s = epoch(feed.later) if recipe.epochs > 1 else first_epoch_s
+    total_s = _sum(first_epoch_s, epoch_s.scaled(recipe.epochs - 1), exactly(costs.warm_up_s.value))
     busy = min(1.0, full.compute_s / later.step_s.expected)
     return Time(
         step_s=later.step_s,
@@ -226,19 +227,11 @@ def _checkpoint_s(profile: ModelProfile, recipe: Recipe, hardware: Hardware, cal
     return profile.parameter_bytes * copies / calibration.run.checkpoint_bytes_per_s[kind].value
 
 
-def _scaled_plus(step_s: Interval, steps: float, fixed_s: float, width: LevelWidth) -> Interval:
+def _sum(*spans: Interval) -> Interval:
     return Interval(
-        low=step_s.low * steps + fixed_s * width.low_ratio,
-        expected=step_s.expected * steps + fixed_s,
-        high=step_s.high * steps + fixed_s * width.high_ratio,
-    )
-
-
-def _sum(first: Interval, others: Interval, extra_s: float) -> Interval:
-    return Interval(
-        low=first.low + others.low + extra_s,
-        expected=first.expected + others.expected + extra_s,
-        high=first.high + others.high + extra_s,
+        low=sum(span.low for span in spans),
+        expected=sum(span.expected for span in spans),
+        high=sum(span.high for span in spans),
     )
 
 
