@@ -208,8 +208,8 @@ def test_a_spec_that_leads_nowhere_says_so(text, message):
         ("build = 1", "no function"),
         ("1 / 0", "does not run"),
         ("def build():\n    return 3", "returned int"),
-        ("def build():\n    raise ValueError('no\\nweights')", "does not train: ValueError: no weights"),
-        ("from torch import nn\ndef build():\n    return nn.Identity()", "no floating-point tensor with a gradient"),
+        ("def build():\n    raise ValueError('no\\nweights')", "does not build its model: ValueError: no weights"),
+        ("from torch import nn\ndef build():\n    return nn.Identity()", "no parameter to train"),
         ("from torch import nn\ndef build():\n    return nn.Conv2d(7, 1, 1)", "does not train"),
     ],
 )

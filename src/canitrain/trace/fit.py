@@ -39,29 +39,36 @@ def nonnegative_least_squares(matrix: Array, target: Array) -> Array:
     Source: Lawson and Hanson, Solving Least Squares Problems (1974), chapter 23.
     """
     columns = matrix.shape[1]
-    active = np.zeros(columns, dtype=bool)
+    active, refused = np.zeros(columns, dtype=bool), np.zeros(columns, dtype=bool)
     solution = np.zeros(columns)
-    tolerance = _NEGLIGIBLE * max(1.0, float(np.abs(matrix.T @ target).max(initial=0.0)))
+    tolerance = _NEGLIGIBLE * float(np.abs(matrix.T @ target).max(initial=0.0))
     for _ in range(_ITERATIONS):
-        slope = matrix.T @ (target - matrix @ solution)
-        slope[active] = -np.inf
+        slope = np.where(active | refused, -np.inf, matrix.T @ (target - matrix @ solution))
         entering = int(slope.argmax())
         if slope[entering] <= tolerance:
             break
         active[entering] = True
-        while True:
-            trial = np.zeros(columns)
-            trial[active] = np.linalg.lstsq(matrix[:, active], target, rcond=None)[0]
-            if trial[active].min() > 0 or not active.any():
-                break
+        trial = _least_squares(matrix, target, active)
+        if trial[entering] <= 0:
+            # Rounding alone makes its slope look worthwhile; it would leave again at once, and enter again, forever.
+            active[entering], refused[entering] = False, True
+            continue
+        refused[:] = False
+        while active.any() and trial[active].min() <= 0:
             blocking = active & (trial <= 0)
             step = (solution[blocking] / (solution[blocking] - trial[blocking] + np.finfo(float).tiny)).min()
             solution += step * (trial - solution)
-            active &= solution > _NEGLIGIBLE * max(1.0, float(solution.max()))
-            if not active.any():
-                trial = np.zeros(columns)
-                break
+            active &= solution > _NEGLIGIBLE * float(solution.max())
+            trial = _least_squares(matrix, target, active)
         solution = trial
+    return solution
+
+
+def _least_squares(matrix: Array, target: Array, active: NDArray[np.bool_]) -> Array:
+    """The unconstrained solution over the ``active`` columns, zero in all others."""
+    solution = np.zeros(matrix.shape[1])
+    if active.any():
+        solution[active] = np.linalg.lstsq(matrix[:, active], target, rcond=None)[0]
     return solution
 
 
