@@ -33,6 +33,49 @@ def test_a_model_is_found_by_name_and_alias_however_it_is_spelled(name: str) -> 
     assert load_model(name).name == "tiny"
 
 
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("Faster R-CNN R50-FPN", "fasterrcnn_resnet50_fpn"),
+        ("faster_rcnn_r50_fpn", "fasterrcnn_resnet50_fpn"),
+        ("RetinaNet R50-FPN v2", "retinanet_resnet50_fpn_v2"),
+        ("mask_rcnn_R_50_FPN", "maskrcnn_resnet50_fpn"),
+        ("ResNet-50 (classifier)", "resnet50"),
+        ("timm:resnet50", "resnet50"),
+        ("torchvision:fasterrcnn", "fasterrcnn_resnet50_fpn"),
+        ("effdet:tf_efficientdet_d0", "tf_efficientdet_d0"),
+        ("yolov5s.pt", "yolov5s"),
+        ("yolov5m6.yaml", "yolov5m6"),
+    ],
+)
+def test_a_model_is_found_by_its_title_its_spec_and_other_libraries_abbreviations(name: str, model: str) -> None:
+    assert load_model(name).name == model
+
+
+def test_every_model_is_found_by_its_title_unless_that_looks_like_a_path() -> None:
+    for entry in list_models():
+        if "/" not in entry.title:
+            assert find_entry(entry.title) == entry
+
+
+@pytest.mark.parametrize("name", ["torchvision:resnet50", "timm:tf_efficientnet_b0"])
+def test_another_library_is_another_implementation(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_model(name)
+
+    assert f"canitrain trace {name}" in caught.value.hint
+
+
+def test_the_libraries_of_specs_are_those_that_profiles_come_from() -> None:
+    assert {entry.implementation.library for entry in list_models()} == models.LIBRARIES
+
+
+@pytest.mark.parametrize("name", ["faster_rcnn_r101_fpn", "faster_rcnn_R_50_FPN_1x", "resnet500"])
+def test_an_abbreviation_of_another_model_finds_none(name: str) -> None:
+    with pytest.raises(InputError, match="no model is called"):
+        load_model(name)
+
+
 @pytest.mark.usefixtures("catalog_of_one")
 def test_a_near_miss_names_the_nearest_model() -> None:
     with pytest.raises(InputError) as caught:

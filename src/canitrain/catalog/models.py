@@ -18,6 +18,10 @@ from canitrain.core.profile import Defaults, Implementation, ModelProfile, Preci
 _OURS_HINT = "install canitrain again; if that does not help, report it"
 _USERS_HINT = "write it with: canitrain trace SPEC --output PROFILE.json"
 _PYTHON_FILE = re.compile(r"\.py(?::(?P<function>\w+))?$")
+_RESNET = re.compile(r"(?<![a-z0-9])r[-_ ]?(?=(?:18|34|50|101|152)(?!\d))")
+_ADDED = re.compile(r"\s*\(classifier\)$|\.(?:pt|pth|yaml|yml)$")
+LIBRARIES = frozenset(("timm", "torchvision", "yolov5", "effdet"))
+"""What may stand before the colon of ``timm:resnet50``, as in ``canitrain trace``."""
 _SUGGESTIONS = 3
 _OTHERS = "any other: canitrain trace timm:NAME --output NAME.json (or torchvision:, yolov5:, effdet:)"
 
@@ -81,7 +85,7 @@ def _paths() -> tuple[Path, ...]:
 
 
 def _resolve(name_or_path: str) -> tuple[Path, Owner]:
-    """The file that is meant: one that is named, one of ours by its own name, or one of ours by an alias."""
+    """The file that is meant: one that is named, one of ours by its own name, or one of ours by another."""
     if (code := _PYTHON_FILE.search(name_or_path)) is not None:
         file, function = name_or_path[: code.start()], code["function"] or "build"
         raise InputError(
@@ -90,16 +94,38 @@ def _resolve(name_or_path: str) -> tuple[Path, Owner]:
         )
     if name_or_path.endswith(".json") or "/" in name_or_path or "\\" in name_or_path:
         return Path(name_or_path), Owner.USER
-    wanted = _plain(name_or_path)
+    library, _, rest = name_or_path.rpartition(":")
+    found = _find(rest, library.strip().lower() or None)
+    if found is not None:
+        return found, Owner.CANITRAIN
+    if library.strip().lower() in LIBRARIES:
+        raise InputError(
+            f"no profile of {name_or_path!r} ships with canitrain",
+            hint=f"trace it: canitrain trace {name_or_path} --output {rest}.json, then --model {rest}.json",
+        )
+    raise InputError(f"no model is called {name_or_path!r}", hint=_suggestion(_plain(name_or_path)))
+
+
+def _find(name: str, library: str | None) -> Path | None:
+    """The profile called ``name`` by itself, by an alias, by its title or as other libraries abbreviate it."""
+    wanted, spelled_out = _plain(name), _spelled_out(name)
     paths = _paths()
     for path in paths:
-        if _plain(path.stem) == wanted:
-            return path, Owner.CANITRAIN
+        if _plain(path.stem) == wanted and library in (None, _header(path, Owner.CANITRAIN).implementation.library):
+            return path
     # An alias is mostly a part of the file's name, so those files are opened first.
-    for path in sorted(paths, key=lambda path: wanted not in _plain(path.stem)):
-        if wanted in map(_plain, _header(path, Owner.CANITRAIN).aliases):
-            return path, Owner.CANITRAIN
-    raise InputError(f"no model is called {name_or_path!r}", hint=_suggestion(wanted))
+    ordered = sorted(paths, key=lambda path: wanted not in _plain(path.stem))
+    for path in ordered:
+        header = _header(path, Owner.CANITRAIN)
+        named = {_plain(alias) for alias in header.aliases}
+        if wanted in named and library in (None, header.implementation.library):
+            return path
+    for path in ordered:
+        header = _header(path, Owner.CANITRAIN)
+        named = {_spelled_out(alias) for alias in (header.name, header.title, *header.aliases)}
+        if spelled_out in named and library in (None, header.implementation.library):
+            return path
+    return None
 
 
 def _header(path: Path, owner: Owner) -> _Header:
@@ -189,3 +215,11 @@ def _suggestion(wanted: str) -> str:
 def _plain(name: str) -> str:
     """``name`` without case and separators: ``Faster_R-CNN`` and ``fasterrcnn`` are one."""
     return re.sub(r"[-_. ]", "", name.lower())
+
+
+def _spelled_out(name: str) -> str:
+    """``name`` as ``_plain`` has it, without what titles and files add, and with what others abbreviate.
+
+    ``faster_rcnn_r50_fpn`` is ``Faster R-CNN R50-FPN``; ``yolov5s.pt`` is ``yolov5s``.
+    """
+    return _plain(_RESNET.sub("resnet", _ADDED.sub("", name.lower())))
