@@ -4,24 +4,35 @@
 
 Rows: Mask R-CNN in fp32 and in AMP by apex on cards from laptops to A100 (deeplearning-benchmark, which runs NVIDIA's
 fork of maskrcnn-benchmark), NVIDIA's own table of that fork, detectron2's zoo and torchvision's own table (8 V100).
-With a profile of NVIDIA's SSD300 (``tools/ssd300_resnet50.py``) in TRACES_FOLDER also its runs. The prediction has
-no loader, though all but SSD300's decode JPEG on the CPU. torchvision's SSD300 is printed and not used for the width:
+With a profile of NVIDIA's SSD300 (``tools/ssd300_resnet50.py``) in TRACES_FOLDER also its runs. The estimate has no
+loader, though all but SSD300's decode JPEG on the CPU. torchvision's SSD300 is printed and not used for the width:
 nothing that is known of it makes its step that long.
+
+Each run is printed with the estimate that a user gets, which the interval is of, and with that of the step as it ran,
+which the errors are of: with apex's casts, if TRACES_FOLDER has them (``tools/maskrcnn_apex.py``), and with the time
+that the device of an AMP run stands idle until the next batch is handed over (``published_detectors.handover_s``).
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import geometric_mean
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from published_detectors import (
+    AUTOCAST,
+    FASTER,
+    KEYPOINT,
+    MASK,
+    SSD,
+    Case,
+    handover_s,
+    logged_handovers,
+    published_cases,
+)
 from scipy.optimize import brentq
-from timed_runs import PUBLISHED_CARDS
 
 from canitrain.catalog import find_card, load_calibration, load_dataset, load_model
 from canitrain.core.calibration import Calibration
@@ -36,27 +47,10 @@ from canitrain.estimate.step_time import step_time
 HOST = unknown_machine("published run", "a published run does not say").cpu
 COVERAGE = 0.92
 """As of the intervals of ``fit_time.py``."""
-TABLE_CARD = "Tesla V100-SXM2-16GB"
-DLE_CARDS = {
-    "v100-16gb-sxm": TABLE_CARD,
-    "v100-32gb-sxm": "Tesla V100-SXM2-32GB",
-    "a100-40gb": "A100-SXM4-40GB",
-    "a100-80gb": "A100-SXM4-80GB",
-}
-AUTOCAST = "NVIDIA 21.12"
-"""Torch's own autocast, channels last. The releases before it, and the benchmark, cast with apex (O1): its frozen batch
-norm returns fp32 from a converted copy, every torch function passes through Python, and nothing loads ahead."""
 UNEXPLAINED = "ssd300_vgg16"
-SSD = "ssd300_resnet50"
-MASK, KEYPOINT, FASTER = "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn"
-ZOO = {"COCO-Detection/faster_rcnn_R_50_FPN_1x": FASTER, "COCO-Detection/faster_rcnn_R_50_FPN_3x": FASTER,
-       "COCO-Detection/retinanet_R_50_FPN_1x": "retinanet_resnet50_fpn",
-       "COCO-Detection/retinanet_R_50_FPN_3x": "retinanet_resnet50_fpn",
-       "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x": MASK,
-       "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x": MASK,
-       "COCO-Keypoints/keypoint_rcnn_R_50_FPN_1x": KEYPOINT,
-       "COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x": KEYPOINT}  # fmt: skip
-"""detectron2's configurations to the profile of the same layers."""
+APEX = "maskrcnn_apex"
+"""What ``tools/maskrcnn_apex.py`` traces."""
+MEGA = 1e6
 VARYING_PIXELS = np.mean([(side / 800) ** 2 for side in (640, 672, 704, 736, 768, 800)])
 """detectron2 and torchvision's Keypoint R-CNN draw the shorter side from these, instead of 800."""
 PERSONS, PERSONS_WITH_KEYPOINTS = 262_465 / 64_115, 149_813 / 56_599
@@ -64,59 +58,6 @@ PERSONS, PERSONS_WITH_KEYPOINTS = 262_465 / 64_115, 149_813 / 56_599
 PROPOSALS_A_BATCH, SAMPLE = 4000, 512
 """The benchmark's configuration: proposals that NVIDIA's RPN keeps of a whole batch, and what the RoI head samples of
 an image. It trains random heads at a learning rate of 0, so that only the objects themselves are positive."""
-
-
-class Case(Struct, frozen=True, kw_only=True, order=True):
-    """One published configuration."""
-
-    source: str
-    model: str
-    card: str
-    gpus: int
-    batch_size: int
-    """Images a GPU."""
-    precision: str
-
-    @property
-    def group(self) -> str:
-        """What is scored together."""
-        card = find_card(self.card)
-        laptop = card.laptop or "Max-Q" in card.name
-        cards = "laptops" if laptop else "one GPU" if self.gpus == 1 else "GPUs"
-        return f"{self.source}, {'SSD300 ' if self.model == SSD else ''}{cards}, {self.precision}"
-
-
-def published_cases(path: Path) -> dict[Case, float]:
-    """Measured seconds a step; repeats of one case averaged."""
-    seconds: dict[Case, list[float]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            for case in _cases(row):
-                step_s = row["s_per_iter"] or case.gpus * case.batch_size / float(row["images_per_s"])
-                seconds.setdefault(case, []).append(float(step_s))
-    return {case: geometric_mean(all_s) for case, all_s in sorted(seconds.items())}
-
-
-def _cases(row: dict[str, str]) -> Iterator[Case]:
-    """The case of ``row``, if it has a time and its layers a profile."""
-    if not (row["s_per_iter"] or row["images_per_s"]) or not row["batch_per_gpu"]:
-        return
-    masks = row["family"] == "mask_rcnn"
-    model = SSD if row["model"].startswith("SSD300") else MASK
-    zoo = next((model for name, model in ZOO.items() if name in row["variant"] and "R50" in row["backbone"]), None)
-    if "lambdal" in row["source"] and (masks or model == SSD) and row["gpu_key"] in PUBLISHED_CARDS:
-        found = ("benchmark", model, PUBLISHED_CARDS[row["gpu_key"]])
-    elif "DeepLearningExamples" in row["source"] and ((masks and "FrozenBN" in row["notes"]) or model == SSD):
-        found = (f"NVIDIA {row['framework_version'].removeprefix('NGC ')[:5]}", model, DLE_CARDS[row["gpu_key"]])
-    elif "detectron2" in row["source"] and zoo:
-        found = ("detectron2", zoo, TABLE_CARD)
-    elif "pytorch/vision" in row["source"]:
-        found = ("torchvision", row["variant"], TABLE_CARD)
-    else:
-        return
-    precision = Precision.AMP if "amp" in row["precision"] else Precision.FP32
-    gpus, batch = round(float(row["n_gpus"])), round(float(row["batch_per_gpu"]))
-    yield Case(source=found[0], model=found[1], card=found[2], gpus=gpus, batch_size=batch, precision=precision.value)
 
 
 def as_sampled(profile: ModelProfile, *, samples: float, positives: float) -> ModelProfile:
@@ -155,7 +96,7 @@ def predicted_s(case: Case, profile: ModelProfile, dataset: Dataset, calibration
         workers=4,
         ema=False,
         gpus=case.gpus,
-        channels_last=case.source == AUTOCAST,
+        channels_last=case.channels_last,
         max_time_s=1.0,
     )
     shape = time_shape(profile, recipe, dataset, case.batch_size)
@@ -207,10 +148,13 @@ def unfitted_width(measured_ratios: dict[str, list[float]]) -> tuple[float, floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("calibration", type=Path)
-    parser.add_argument("--traces", type=Path, help="folder with ssd300_resnet50.json")
+    parser.add_argument("--traces", type=Path, help="folder with ssd300_resnet50.json and maskrcnn_apex.json")
     options = parser.parse_args()
-    cases = published_cases(options.calibration / "published.csv")
+    published = options.calibration / "published.csv"
+    cases, logged = published_cases(published), logged_handovers(published)
     calibration, dataset = load_calibration(), load_dataset("coco")
+    decode_s = calibration.host.loader.decode_s_per_megapixel.value * dataset.image_pixels / MEGA
+    apex = options.traces and options.traces / f"{APEX}.json"
     errors: dict[str, list[float]] = {}
     measured_ratios: dict[str, list[float]] = {}
     for case, measured_s in cases.items():
@@ -218,14 +162,19 @@ def main() -> None:
             continue
         profile = load_model(str(options.traces / f"{SSD}.json") if case.model == SSD else case.model)
         step_s = predicted_s(case, profile, dataset, calibration)
-        error = step_s / measured_s - 1
-        errors.setdefault(case.group, []).append(error)
+        if case.casts_with_apex and apex and apex.exists():
+            profile = load_model(str(apex))
+        as_it_ran_s = predicted_s(case, profile, dataset, calibration) + handover_s(case, logged, decode_s)
+        error = as_it_ran_s / measured_s - 1
+        for group in (case.group, f"all, {case.precision}", "all"):
+            errors.setdefault(group, []).append(error)
         if case.model != UNEXPLAINED:
             maker = case.source if case.source == AUTOCAST else case.source.split()[0]
             implementation = f"{maker} {case.model} {case.precision}"
             measured_ratios.setdefault(implementation, []).append(measured_s / step_s)
         run = f"{case.source:12s} {case.model:30s} {case.precision} {case.gpus:2d} x {case.card:36s}"
-        print(f"{run} batch {case.batch_size:3d}  {step_s:.3f} s  {measured_s:.3f} s  {error:+.0%}")
+        estimates = f"{step_s:.3f} s  as it ran {as_it_ran_s:.3f} s"
+        print(f"{run} batch {case.batch_size:3d}  {estimates}  measured {measured_s:.3f} s  {error:+.0%}")
     print(f"positive samples an object: {fitted_positives(cases, dataset, calibration):.1f}")
     low, high = unfitted_width(measured_ratios)
     print(f"interval of an implementation that was in no fit: x {low:.3f} to x {high:.3f}")

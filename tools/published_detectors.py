@@ -1,0 +1,137 @@
+"""Published step times of detectors as cases: which run of which card, its seconds a step, and what its log says."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from statistics import geometric_mean, mean, median
+
+from msgspec import Struct
+from timed_runs import PUBLISHED_CARDS
+
+from canitrain.catalog import find_card
+from canitrain.core.profile import Precision
+
+TABLE_CARD = "Tesla V100-SXM2-16GB"
+DLE_CARDS = {
+    "v100-16gb-sxm": TABLE_CARD,
+    "v100-32gb-sxm": "Tesla V100-SXM2-32GB",
+    "a100-40gb": "A100-SXM4-40GB",
+    "a100-80gb": "A100-SXM4-80GB",
+}
+AUTOCAST = "NVIDIA 21.12"
+"""Torch's own autocast, channels last, images decoded by the training process itself (coco.py, HybridDataLoader).
+
+The releases before it, and the benchmark, cast with apex (O1), and loader processes hand their batches over.
+"""
+LAST_SSD = "NVIDIA 22.10"
+"""Channels last under AMP, which its main.py takes by default and does not recommend in fp32; others channels first."""
+SSD = "ssd300_resnet50"
+MASK, KEYPOINT, FASTER = "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn"
+ZOO = {"COCO-Detection/faster_rcnn_R_50_FPN_1x": FASTER, "COCO-Detection/faster_rcnn_R_50_FPN_3x": FASTER,
+       "COCO-Detection/retinanet_R_50_FPN_1x": "retinanet_resnet50_fpn",
+       "COCO-Detection/retinanet_R_50_FPN_3x": "retinanet_resnet50_fpn",
+       "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x": MASK,
+       "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x": MASK,
+       "COCO-Keypoints/keypoint_rcnn_R_50_FPN_1x": KEYPOINT,
+       "COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x": KEYPOINT}  # fmt: skip
+"""detectron2's configurations to the profile of the same layers."""
+LOGGED = re.compile(r"run mean [\d.]+ s, data ([\d.]+) s")
+"""Seconds a step between the end of the one before and the batch in hand, as maskrcnn-benchmark's loop logs them."""
+
+
+class Case(Struct, frozen=True, kw_only=True, order=True):
+    """One published configuration."""
+
+    source: str
+    model: str
+    card: str
+    gpus: int
+    batch_size: int
+    """Images a GPU."""
+    precision: str
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether its script lays images out so."""
+        return self.source == AUTOCAST or (self.source == LAST_SSD and self.precision == Precision.AMP.value)
+
+    @property
+    def casts_with_apex(self) -> bool:
+        """Whether it is a Mask R-CNN under AMP by apex (O1), which moves more bytes than autocast."""
+        return self.model == MASK and self.precision == Precision.AMP.value and self.source != AUTOCAST
+
+    @property
+    def group(self) -> str:
+        """What is scored together."""
+        card = find_card(self.card)
+        laptop = card.laptop or "Max-Q" in card.name
+        cards = "laptops" if laptop else "one GPU" if self.gpus == 1 else "GPUs"
+        return f"{self.source}, {'SSD300 ' if self.model == SSD else ''}{cards}, {self.precision}"
+
+
+def published_cases(path: Path) -> dict[Case, float]:
+    """Measured seconds a step; repeats of one case averaged."""
+    seconds: dict[Case, list[float]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            for case in _cases(row):
+                step_s = row["s_per_iter"] or case.gpus * case.batch_size / float(row["images_per_s"])
+                seconds.setdefault(case, []).append(float(step_s))
+    return {case: geometric_mean(all_s) for case, all_s in sorted(seconds.items())}
+
+
+def _cases(row: dict[str, str]) -> Iterator[Case]:
+    """The case of ``row``, if it has a time and its layers a profile."""
+    if not (row["s_per_iter"] or row["images_per_s"]) or not row["batch_per_gpu"]:
+        return
+    masks = row["family"] == "mask_rcnn"
+    model = SSD if row["model"].startswith("SSD300") else MASK
+    zoo = next((model for name, model in ZOO.items() if name in row["variant"] and "R50" in row["backbone"]), None)
+    if "lambdal" in row["source"] and (masks or model == SSD) and row["gpu_key"] in PUBLISHED_CARDS:
+        found = ("benchmark", model, PUBLISHED_CARDS[row["gpu_key"]])
+    elif "DeepLearningExamples" in row["source"] and ((masks and "FrozenBN" in row["notes"]) or model == SSD):
+        found = (f"NVIDIA {row['framework_version'].removeprefix('NGC ')[:5]}", model, DLE_CARDS[row["gpu_key"]])
+    elif "detectron2" in row["source"] and zoo:
+        found = ("detectron2", zoo, TABLE_CARD)
+    elif "pytorch/vision" in row["source"]:
+        found = ("torchvision", row["variant"], TABLE_CARD)
+    else:
+        return
+    precision = Precision.AMP if "amp" in row["precision"] else Precision.FP32
+    gpus, batch = round(float(row["n_gpus"])), round(float(row["batch_per_gpu"]))
+    yield Case(source=found[0], model=found[1], card=found[2], gpus=gpus, batch_size=batch, precision=precision.value)
+
+
+def logged_handovers(path: Path) -> dict[Case, float]:
+    """Seconds an image that runs waited for their batch; their logs' means, repeats of one case averaged."""
+    logged: dict[Case, list[float]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            for case in _cases(row):
+                if found := LOGGED.search(row["notes"]):
+                    logged.setdefault(case, []).append(float(found[1]) / case.batch_size)
+    return {case: mean(all_s) for case, all_s in logged.items()}
+
+
+def handover_s(case: Case, logged: Mapping[Case, float], decode_s: float) -> float:
+    """Seconds of a step in which the device waits for the next batch, which an estimate of a step leaves out.
+
+    maskrcnn-benchmark's training process takes each batch over from its loader tensor by tensor (each polygon is one),
+    and no thread does it ahead. In fp32 the backward pass, launched ahead, hides that. Under AMP the scaler has just
+    read whether a gradient overflowed, so that nothing is left to hide it (apex/amp/handle.py, torch/amp/grad_scaler).
+
+    Args:
+        case: the run.
+        logged: seconds an image by runs whose log has them; for others the median of those that ran alone, or together
+            with others on one host.
+        decode_s: Seconds that one core needs for a JPEG.
+    """
+    if case.precision != Precision.AMP.value or case.model != MASK:
+        return 0.0
+    if case.source == AUTOCAST:
+        return case.batch_size * decode_s
+    alike = [image_s for other, image_s in logged.items() if (other.gpus == 1) is (case.gpus == 1)]
+    return case.batch_size * (logged[case] if case in logged else median(alike))
