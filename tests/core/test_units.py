@@ -42,7 +42,7 @@ def test_sizes_are_read_as_people_write_them(text, size_bytes):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "GiB", "0", "0GB", "-1GB", "1.2.3GB", "12 XB", "1e9", "nan", "inf", "64 GiB free"]
+    "text", ["", "GiB", "0", "0.6", "0GB", "-1GB", "1.2.3GB", "12 XB", "1e9", "nan", "inf", "64 GiB free"]
 )
 def test_what_is_no_size_is_refused_with_an_example(text):
     with pytest.raises(InputError, match="is not a size in bytes") as caught:
@@ -56,7 +56,11 @@ def test_a_number_alone_is_refused_where_a_unit_is_needed():
     assert caught.value.hint == "did you mean 64GiB?"
 
 
-@pytest.mark.parametrize("text", ["2000000TiB", "9" * 400 + "GB"])
+def test_the_largest_size_is_taken():
+    assert units.parse_bytes("1048576TiB") == 2**60  # 2**20 x 2**40
+
+
+@pytest.mark.parametrize("text", ["1048577TiB", "2000000TiB", "9" * 400 + "GB"])
 def test_more_bytes_than_there_are_are_refused(text):
     with pytest.raises(InputError, match="more than any machine has"):
         units.parse_bytes(text)
@@ -71,6 +75,8 @@ def test_a_duration_beyond_all_numbers_is_refused():
     ("text", "duration_s"),
     [
         ("45s", 45),
+        ("1s", 1),
+        ("0.5 sec", 0.5),
         ("45", None),
         ("90m", 5400),
         ("90 min", 5400),
@@ -107,7 +113,10 @@ def test_what_is_no_duration_is_refused_with_an_example(text):
         (1024**4, "1.0 TiB"),
         (1024**3 - 1, "1.0 GiB"),
         (99.94 * 1024**3, "99.9 GiB"),
+        (99.95 * 1024**2, "100 MiB"),
         (99.96 * 1024**3, "100 GiB"),
+        (0.9995 * 1024, "1.0 KiB"),
+        (0.9994 * 1024, "1023 B"),
         (-3.1 * 1024**3, "-3.1 GiB"),
     ],
 )
@@ -119,7 +128,13 @@ def test_sizes_are_shown_in_binary_units(size_bytes, text):
     ("duration_s", "text"),
     [
         (0.0123, "12.3 ms"),
+        (0.0999, "99.9 ms"),
+        (0.1, "0.10 s"),
         (0.53, "0.53 s"),
+        (9.94, "9.94 s"),
+        (10, "10 s"),
+        (9.96 * 60, "10 min"),
+        (90, "1.5 min"),
         (45, "45 s"),
         (270, "4.5 min"),
         (19 * 3600, "19 h"),
@@ -166,7 +181,32 @@ def test_networks_are_read_in_bits_as_they_are_sold(text, bytes_per_s):
     assert units.parse_network(text) == pytest.approx(bytes_per_s)
 
 
-@pytest.mark.parametrize("text", ["", "fast", "10", "0Gb/s", "-1Gb/s", "10Gb/h", "10 GiB/s", "1000000Tb/s", "nanGb/s"])
+def test_the_fastest_network_is_taken():
+    assert units.parse_network("80Tb/s") == 1e13
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "plural", "text"),
+    [
+        (1, "epoch", None, "1 epoch"),
+        (2500, "epoch", None, "2,500 epochs"),
+        (0, "box", "boxes", "0 boxes"),
+        (1, "box", "boxes", "1 box"),
+        (0.5, "core", None, "0.5 cores"),
+    ],
+)
+def test_things_are_counted_as_a_reader_says_them(count, noun, plural, text):
+    assert units.counted(count, noun, plural) == text
+
+
+@pytest.mark.parametrize(("size_bytes", "taken_bytes"), [(0, 0), (1, 512), (512, 512), (513, 1024)])
+def test_the_allocator_hands_out_whole_blocks(size_bytes, taken_bytes):
+    assert units.as_allocated(size_bytes) == taken_bytes
+
+
+@pytest.mark.parametrize(
+    "text", ["", "fast", "10", "0Gb/s", "-1Gb/s", "10Gb/h", "10 GiB/s", "80.1Tb/s", "1000000Tb/s", "nanGb/s"]
+)
 def test_what_is_no_network_is_refused_with_the_way_to_write_one(text):
     with pytest.raises(InputError) as raised:
         units.parse_network(text)
@@ -175,7 +215,15 @@ def test_what_is_no_network_is_refused_with_the_way_to_write_one(text):
 
 @pytest.mark.parametrize(
     ("bytes_per_s", "text"),
-    [(1.25e9, "10 Gb/s"), (12.5e9, "100 Gb/s"), (1e8, "800 Mb/s"), (3.125e8, "2.5 Gb/s"), (2e11, "1,600 Gb/s")],
+    [
+        (1.25e9, "10 Gb/s"),
+        (12.5e9, "100 Gb/s"),
+        (1e8, "800 Mb/s"),
+        (1.25e8, "1 Gb/s"),
+        (3.125e8, "2.5 Gb/s"),
+        (1.25e11, "1,000 Gb/s"),
+        (2e11, "1,600 Gb/s"),
+    ],
 )
 def test_networks_are_shown_in_bits(bytes_per_s, text):
     assert units.format_network(bytes_per_s) == text

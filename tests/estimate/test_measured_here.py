@@ -67,6 +67,15 @@ def device_bytes(found: Report) -> float:
     return found.memory.gpu.device_bytes.expected
 
 
+def test_of_two_runs_as_near_only_the_last_counts() -> None:
+    memory_only, time_only = row(batch_size=14, memory_bytes=9e9), row(batch_size=18, step_s=2.0)
+    found = report(memory_only, time_only)
+    assert found.evidence.time.level is EvidenceLevel.MEASURED_HERE
+    # What the run of 14 images took says nothing of the estimate at 18.
+    assert found.evidence.memory.level is not EvidenceLevel.MEASURED_HERE
+    assert "batch 18, 2.00 s a step" in found.evidence.time.detail
+
+
 def test_a_measured_step_is_the_estimate() -> None:
     slow_s = 2.0
     found = report(row(step_s=slow_s))

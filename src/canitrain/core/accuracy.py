@@ -23,6 +23,10 @@ class MemoryKind(enum.Enum):
     """``nvidia-smi``, DCGM or NVML."""
 
 
+CPU_NAME = "cpu"
+"""How a measurement names the processor, whichever it is."""
+
+
 class Figure(enum.Enum):
     """The column of the measurements that a row compares."""
 

@@ -20,6 +20,8 @@ FLOPS_PER_MAC = 2
 BITS_PER_BYTE = 8
 ALLOCATOR_ROUND_BYTES = 512
 """The CUDA caching allocator hands out multiples of this. Source: c10/cuda/CUDACachingAllocator, kMinBlockSize."""
+FP32_BYTES, FP16_BYTES = 4, 2
+"""Of one number; bf16 is as short as fp16."""
 
 _BYTE_SUFFIXES = {
     "": 1, "b": 1,
@@ -33,6 +35,8 @@ _SECOND_SUFFIXES = {
 }  # fmt: skip
 _WHOLE_BYTES_FROM, _WHOLE_TIME_FROM = 99.95, 9.95
 """From here on a value is printed without decimals: three figures of a size, two of a duration."""
+_NEXT_UNIT_FROM = 0.9995
+"""From this share of a unit on a size is printed in it: the three figures would round up to the whole."""
 _RATE_PREFIXES = {"m": 10**6, "g": 10**9, "t": 10**12}
 _RATE = r"\s*(\d+(?:\.\d+)?)\s*([MGTmgt])(b|bit|bE|B)?(?:/s|ps)?\s*"
 _DURATION_PART = r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*"
@@ -47,17 +51,19 @@ def parse_bytes(text: str, *, needs_unit: bool = False) -> int:
         needs_unit: Refuse a number alone, which nobody means in bytes where gigabytes are usual.
 
     Raises:
-        InputError: the text is not a positive size of at most 1 EiB, or a number alone and ``needs_unit``.
+        InputError: the text is not a size from 1 byte to 1 EiB, or a number alone and ``needs_unit``.
     """
     match = re.fullmatch(_NUMBER, text)
     factor = _BYTE_SUFFIXES.get(match[2].lower()) if match else None
-    if match is None or factor is None or float(match[1]) <= 0:
-        raise InputError(f"{text!r} is not a size in bytes", hint="write it like 64GiB, 24GB or 512MiB")
+    size_bytes = float(match[1]) * factor if match and factor else 0.0
+    hint = "write it like 64GiB, 24GB or 512MiB"
+    if match is None or size_bytes < 1:
+        raise InputError(f"{text!r} is not a size in bytes", hint=hint)
     if needs_unit and not match[2]:
         raise InputError(f"{text!r} is a size without a unit", hint=f"did you mean {text.strip()}GiB?")
-    if float(match[1]) * factor > LARGEST_BYTES:
-        raise InputError(f"{text!r} is more than any machine has", hint="write it like 64GiB, 24GB or 512MiB")
-    return round(float(match[1]) * factor)
+    if size_bytes > LARGEST_BYTES:
+        raise InputError(f"{text!r} is more than any machine has", hint=hint)
+    return round(size_bytes)
 
 
 def parse_duration(text: str) -> float:
@@ -102,6 +108,11 @@ def format_network(bytes_per_s: float) -> str:
     return f"{bits_per_s / unit:.3g} {name}" if bits_per_s < 1000 * unit else f"{bits_per_s / unit:,.0f} {name}"
 
 
+def as_allocated(size_bytes: int) -> int:
+    """``size_bytes`` as the CUDA caching allocator hands them out."""
+    return -(-size_bytes // ALLOCATOR_ROUND_BYTES) * ALLOCATOR_ROUND_BYTES
+
+
 def counted(count: float, noun: str, plural: str | None = None) -> str:
     """``1 epoch``, ``2,500 epochs``, ``0.5 cores``."""
     number = f"{count:,.0f}" if count == round(count) else f"{count:g}"
@@ -111,7 +122,7 @@ def counted(count: float, noun: str, plural: str | None = None) -> str:
 def format_bytes(size_bytes: float) -> str:
     """``size_bytes`` in binary units with three figures: ``8.1 GiB``, ``620 MiB``."""
     for unit_bytes, suffix in ((TIB_BYTES, "TiB"), (GIB_BYTES, "GiB"), (MIB_BYTES, "MiB"), (KIB_BYTES, "KiB")):
-        if abs(size_bytes) >= unit_bytes * 0.9995:
+        if abs(size_bytes) >= unit_bytes * _NEXT_UNIT_FROM:
             value = size_bytes / unit_bytes
             return f"{value:.{0 if value >= _WHOLE_BYTES_FROM else 1}f} {suffix}"
     return f"{size_bytes:.0f} B"

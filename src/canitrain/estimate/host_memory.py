@@ -13,6 +13,7 @@ from canitrain.core.interval import Interval
 from canitrain.core.profile import ModelProfile, Precision, SizeRule
 from canitrain.core.recipe import Recipe
 from canitrain.core.report import HostMemory
+from canitrain.core.units import FP32_BYTES
 from canitrain.estimate.persistent import persistent
 from canitrain.estimate.resident_memory import resident_parts, training_processes
 from canitrain.estimate.shapes import memory_shape
@@ -23,7 +24,8 @@ _BYTE_LOADERS = ("yolov5", "ultralytics", "effdet", "timm")
 Source: yolov5 7.0 ``utils/dataloaders.py``, effdet 0.4 and timm 1.0 ``data/loader.py`` (fast collate).
 """
 _CHANNELS = 3
-_FLOAT32_BYTES = 4
+_BOX_NUMBERS = 6
+"""Image, class, four coordinates."""
 
 
 def host_memory(  # noqa: PLR0917 - the nouns of a run, in the order of every estimate
@@ -83,14 +85,14 @@ def host_memory(  # noqa: PLR0917 - the nouns of a run, in the order of every es
 
 def _sample_bytes(profile: ModelProfile, recipe: Recipe, dataset: Dataset) -> float:
     """Bytes of one training image as a worker hands it over, with its boxes."""
-    boxes_bytes = dataset.boxes_mean * 6 * _FLOAT32_BYTES  # image, class, four coordinates
+    boxes_bytes = dataset.boxes_mean * _BOX_NUMBERS * FP32_BYTES
     match profile.size_rule:
         case SizeRule.SQUARE:
-            item_bytes = 1 if profile.implementation.library in _BYTE_LOADERS else _FLOAT32_BYTES
+            item_bytes = 1 if profile.implementation.library in _BYTE_LOADERS else FP32_BYTES
             return recipe.image_size.shorter * recipe.image_size.longer * _CHANNELS * item_bytes + boxes_bytes
         case SizeRule.SHORTER_SIDE:
             # Handed over as stored; the model resizes on the device.
-            return dataset.image_pixels * _CHANNELS * _FLOAT32_BYTES + boxes_bytes
+            return dataset.image_pixels * _CHANNELS * FP32_BYTES + boxes_bytes
 
 
 def _largest_batch_ratio(profile: ModelProfile, memory: ProcessMemory) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from canitrain.core.accuracy import Measurement, MemoryKind
+from canitrain.core.accuracy import CPU_NAME, Measurement, MemoryKind
 from canitrain.core.calibration import Calibration
 from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.interval import Interval
@@ -16,8 +16,6 @@ from canitrain.core.report import Bottleneck, EvidenceSummary, GpuMemory, Memory
 from canitrain.core.target import CpuTarget, GpuTarget
 from canitrain.core.units import format_bytes, format_duration
 
-CPU_NAME = "cpu"
-"""How a measurement names the processor."""
 LOADING = "loading"
 """The share of a CPU's seconds that goes into loading images."""
 _DEVICE_BOUND = (
@@ -52,14 +50,14 @@ def find_correction(
     if not found:
         return None
     wanted = question.recipe.batch_size or question.recipe.effective_batch_size
-    nearest = min(abs(row.batch_size - wanted) for row in found)
-    rows = [row for row in found if abs(row.batch_size - wanted) == nearest]
-    estimate = estimates[rows[-1].batch_size]
+    measured_at = min(reversed(found), key=lambda row: abs(row.batch_size - wanted)).batch_size
+    rows = [row for row in found if row.batch_size == measured_at]
+    estimate = estimates[measured_at]
     step_s = next((row.step_s for row in reversed(rows) if row.step_s), None)
     on_device = next((row for row in reversed(rows) if row.memory_kind is MemoryKind.DEVICE), None)
     device = None if on_device is None else on_device.memory_bytes
     gpu = estimate.memory.gpu
-    told = [f"batch {rows[-1].batch_size}"]
+    told = [f"batch {measured_at}"]
     told += [f"{format_duration(step_s)} a step"] if step_s else []
     told += [format_bytes(device)] if device else []
     return Correction(

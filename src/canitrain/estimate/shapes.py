@@ -10,6 +10,8 @@ from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ImageSize, ModelProfile, SizeRule
 from canitrain.core.recipe import Recipe
 
+_SIDE_DIGITS = 6
+"""Decimals of a side in pixels that count."""
 MULTI_SCALE_GROWTH = 1.5
 """YOLOv5 ``train.py --multi-scale`` draws a side up to one and a half times the image size."""
 
@@ -82,7 +84,8 @@ def _resized_pixels(size: ImageSize, aspect_ratio: float, divisor: int) -> float
 
 
 def _round_up(side: float, divisor: int) -> int:
-    return math.ceil(round(side, 6) / divisor) * divisor
+    """The multiple of ``divisor`` from ``side`` pixels on; floating-point noise above one makes no further one."""
+    return math.ceil(round(side, _SIDE_DIGITS) / divisor) * divisor
 
 
 def _mean_over_quantiles(values: list[float]) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
+from canitrain.core.accuracy import CPU_NAME
 from canitrain.core.profile import Precision
 from canitrain.measure.device_memory import memory_before_use
 from canitrain.measure.measured import Measured, Training
@@ -21,7 +22,6 @@ Shape = tuple[int, int, int, int]
 """(batch, height, width, boxes an image)."""
 WARM_UP_STEPS = 3
 """Steps before the clock starts: cuDNN chooses its kernels, the allocator fills its pool, momentum comes to be."""
-ALL_CORES = "cpu"
 
 
 class Trainable(Protocol):
@@ -79,7 +79,7 @@ def measure(
         model=name,
         image_size=image_size,
         training=training,
-        device=torch.cuda.get_device_name() if on_gpu else ALL_CORES,
+        device=torch.cuda.get_device_name() if on_gpu else CPU_NAME,
         step_s=step_s,
         allocated_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
         reserved_bytes=torch.cuda.max_memory_reserved() if on_gpu else None,

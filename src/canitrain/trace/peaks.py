@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.profile import Convolution, Peak, Phase
+from canitrain.core.units import FP16_BYTES, FP32_BYTES
 from canitrain.trace.convolutions import Convolutions
 from canitrain.trace.fit import Fitter, terms
 from canitrain.trace.step import StepRecord
@@ -44,19 +45,21 @@ def pick_peaks(fitter: Fitter, records: Sequence[StepRecord], convolutions: Conv
     running: list[Candidate] = []
     for cell in order:
         rows = [of_record[cell] for of_record in cells]
-        matched = len({tuple(record.runs[run].name for run in row) for record, row in zip(records, rows, strict=True)})
-        if matched == 1:
-            _matched(fitter, records, convolutions, cell, rows, highest, running)
+        names = {tuple(record.runs[run].name for run in row) for record, row in zip(records, rows, strict=True)}
+        if len(names) == 1:
+            tops, others = _matched(fitter, records, convolutions, cell, rows)
+            highest += tops
+            running += others
         else:
             highest.append(_unmatched(fitter, records, convolutions, cell, rows))
     grid = _Grid(fitter, records, convolutions.merged)
     kept = grid.envelope_by_cell(highest) + grid.worth_keeping(running, highest)
-    names = records[0].stages
+    stages = records[0].stages
     position = {cell: number for number, cell in enumerate(order)}
     unique = {(c.cell, c.live_bytes, c.gradient_bytes, c.convolution): c for c in kept}.values()
     return tuple(
         Peak(
-            stage=names[candidate.cell[0]],
+            stage=stages[candidate.cell[0]],
             phase=candidate.cell[1],
             live_bytes=candidate.live_bytes,
             gradient_bytes=candidate.gradient_bytes,
@@ -73,17 +76,13 @@ def _cells(record: StepRecord) -> dict[Cell, list[int]]:
     return cells
 
 
-def _matched(  # noqa: PLR0917
-    fitter: Fitter,
-    records: Sequence[StepRecord],
-    convolutions: Convolutions,
-    cell: Cell,
-    rows: list[list[int]],
-    highest: list[Candidate],
-    running: list[Candidate],
-) -> None:
-    """Same operators in every record: a candidate is the k-th of them."""
+def _matched(
+    fitter: Fitter, records: Sequence[StepRecord], convolutions: Convolutions, cell: Cell, rows: list[list[int]]
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Same operators in every record: a candidate is the k-th of them. The highest ones, and other convolutions."""
     tops = set()
+    highest: list[Candidate] = []
+    running: list[Candidate] = []
     for record, row in zip(records, rows, strict=True):
         live = [record.live_bytes[run] for run in row]
         total = [record.live_bytes[run] + record.gradient_bytes[run] for run in row]
@@ -100,6 +99,7 @@ def _matched(  # noqa: PLR0917
             convolution=convolution,
         )
         (highest if place in tops else running).append(candidate)
+    return highest, running
 
 
 def _unmatched(
@@ -131,11 +131,10 @@ class _Grid:
         self._basis = fitter.basis
         self._terms = np.array([terms(shape, fitter.basis) for shape in shapes])
         self._convolution_bytes = [
-            (
-                item.in_channels * self._at(item.input_pixels) + item.out_channels * self._at(item.output_pixels)
-            ) * (2 if item.half else 4)
+            (item.in_channels * self._at(item.input_pixels) + item.out_channels * self._at(item.output_pixels))
+            * (FP16_BYTES if item.half else FP32_BYTES)
             for item in convolutions
-        ]  # fmt: skip
+        ]
         self._classes = [(item.groups > 1, item.kernel == (1, 1)) for item in convolutions]
 
     def _at(self, polynomial: Polynomial) -> Array:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
+from msgspec import structs
 from torch import nn
 
 from canitrain.core.errors import InputError
@@ -146,9 +147,7 @@ def _weights(built: Built) -> Weights:
 def _with_checks(
     draft: Trace, checks: Sequence[tuple[float, float]], slack: Polynomial, validation: Polynomial
 ) -> Trace:
-    import msgspec  # noqa: PLC0415
-
-    return msgspec.structs.replace(
+    return structs.replace(
         draft,
         slack_bytes=slack,
         validation_bytes=validation,

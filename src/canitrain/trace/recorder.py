@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from canitrain.core.profile import Phase, WorkKind
-from canitrain.core.units import ALLOCATOR_ROUND_BYTES
+from canitrain.core.units import as_allocated
 from canitrain.trace.convolution_call import ConvolutionCall, backward_call, forward_call
 from canitrain.trace.hollow import blank_like, by_shape, is_feature_map, run_hollow
 from canitrain.trace.inplace import as_without_mode
@@ -68,7 +68,7 @@ class OperatorRun:
 
 
 class StepRecorder(TorchDispatchMode):  # type: ignore[misc] # torch is Any where it is not installed
-    """Records one step; use as a context around forward and backward, see ``run.record_step``."""
+    """Records one step; use as a context around forward and backward, see ``step.record_step``."""
 
     def __init__(self, tracker: StageTracker, persistent: Iterator[torch.Tensor]) -> None:
         """Keep ``tracker`` for attribution; storages of ``persistent`` (parameters, buffers) are not live bytes."""
@@ -158,7 +158,7 @@ class StepRecorder(TorchDispatchMode):  # type: ignore[misc] # torch is Any wher
         for tensor in args[:2]:
             if isinstance(tensor, torch.Tensor) and not _is_dense(tensor):
                 size = tensor.numel() * tensor.element_size()
-                run.copied_bytes += -(-size // ALLOCATOR_ROUND_BYTES) * ALLOCATOR_ROUND_BYTES
+                run.copied_bytes += as_allocated(size)
                 run.bytes += 2 * size
                 run.kernels += 1
 
@@ -188,8 +188,7 @@ class StepRecorder(TorchDispatchMode):  # type: ignore[misc] # torch is Any wher
             ref = _StorageRef(storage, self._gone)
             ref.address, ref.number = address, len(self.sizes)
             self._alive[address] = ref
-            size = storage.nbytes()
-            self.sizes.append(-(-size // ALLOCATOR_ROUND_BYTES) * ALLOCATOR_ROUND_BYTES)
+            self.sizes.append(as_allocated(storage.nbytes()))
             self.owners.append(stage)
             self.events.append((ALLOC, ref.number))
         return int(tensor.numel() * tensor.element_size())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from canitrain.core.profile import Phase
+from canitrain.core.units import FP16_BYTES, FP32_BYTES
 from canitrain.trace.autocast import cached_weight_bytes, cached_weights, cuda_operators
 from canitrain.trace.pool import ALLOCATED, CONVOLVED, FREED, Allocations
 from canitrain.trace.recorder import ALLOC, FREE, OperatorRun, StepRecorder
@@ -163,5 +164,5 @@ def _converted_bytes(run: OperatorRun) -> int:
     key = call.key
     if key.kernel == (1, 1) or key.groups == key.in_channels or key.in_channels <= IMAGE_CHANNELS:
         return 0
-    element_bytes = 2 if key.half else 4
+    element_bytes = FP16_BYTES if key.half else FP32_BYTES
     return element_bytes * (key.in_channels * call.input_pixels + key.out_channels * call.output_pixels)

@@ -92,6 +92,6 @@ class Subject:
     engine and effdet's train.py do, so that a whole set of gradients is alive throughout the forward pass."""
     aliases: tuple[str, ...] = ()
     divisor: int = 1
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     fallback: Subject | None = None
     """What to trace instead where this one does not run at its shapes, or its polynomials miss: a narrower promise."""

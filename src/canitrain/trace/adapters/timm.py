@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
-import importlib.util
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from canitrain.core.errors import InputError, MissingDependencyError
+from canitrain.core.errors import InputError
 from canitrain.core.profile import Defaults, ImageSize, Implementation, Precision, SizeRule
 from canitrain.trace.adapters.timm_names import TITLES, alias_of
 from canitrain.trace.stages import STAGE_LIMIT, divide
@@ -35,11 +34,8 @@ def subject(name: str) -> Subject:
     First for all sizes that are a multiple of 32, then with attention's square of the pixels, at last for one size.
 
     Raises:
-        MissingDependencyError: timm is not installed.
         InputError: timm knows no such model, or the side is no number.
     """
-    if importlib.util.find_spec("timm") is None:
-        raise MissingDependencyError("timm is not installed", hint="pip install timm")
     name, side = _named_size(name)
     options = _classes_option(name) | ({"img_size": side} if side and _takes_size(name) else {})
     model = _create(name, options)
