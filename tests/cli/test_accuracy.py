@@ -101,6 +101,17 @@ def test_a_card_shows_no_more_than_it_has(replay):
         ("image_size", "641", "672"),  # YOLOv5's script rounds up to its stride, 32
         ("gpu", "a100-sxm4-40gb", "A100"),
         ("batch_size", "16.0", "16"),
+        ("image_size", "640.0", "640"),
+        ("image_size", "640 px", "640"),
+        ("image_size", '"(640, 640)"', "640"),
+        ("precision", "fp32 (TF32)", "fp32"),
+        ("precision", "no AMP", "fp32"),
+        ("precision", "single precision", "fp32"),
+        ("precision", "float16-mixed", "amp"),
+        ("precision", "bf16-mixed", "amp"),
+        ("precision", "native AMP (fp16)", "amp"),
+        ("precision", "torch.float16", "amp"),
+        ("precision", "Apex O1", "amp"),
     ],
 )
 def test_people_write_the_same_thing_in_several_ways(replay, name, text, same_as):
@@ -128,6 +139,14 @@ def test_empty_fields_mean_the_implementations_defaults(replay):
         (row(batch_size=""), "row 2: batch_size is empty"),
         (row(memory_bytes="nan"), "row 2: memory_bytes is 'nan'"),
         (row(memory_bytes="-3"), "row 2: memory_bytes is '-3'"),
+        (row(memory_bytes="8.1"), "row 2: memory_bytes is '8.1', less than any run takes"),
+        (row(memory_bytes="7700"), "row 2: memory_bytes is '7700', less than any run takes"),
+        (row(batch_size="1e12"), "row 2: batch_size is '1e12', more than any run has"),
+        (row(precision="fp32/amp"), "row 2: precision is 'fp32/amp'"),
+        (row(precision="fp8"), "row 2: precision is 'fp8'"),
+        (row(precision="precision"), "row 2: precision is 'precision'"),
+        (row(gpu="TITAN X"), "row 2: 'TITAN X' could be several GPUs"),
+        (row(gpu="T4 + L4"), "row 2: gpu is 'T4 + L4', 2 cards"),
         (row(step_s="1e999"), "row 2: step_s is '1e999'"),
         (row(memory_kind="used"), "row 2: memory_kind is 'used'"),
         (row(precision="int8"), "row 2: precision is 'int8'"),
@@ -152,7 +171,12 @@ def test_a_bad_field_is_one_line_with_its_row_and_a_hint(replay, line, message):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (HEADER + ",colour", "unknown column 'colour'"),
+        (HEADER.replace("memory_bytes", "memory_gb"), "has a column 'memory_gb' and none called 'memory_bytes'"),
+        (HEADER.replace("images_per_s", "image_per_s"), "has a column 'image_per_s' and none called 'images_per_s'"),
+        ("model,gpu,batch_total,step_s", "has a column 'batch_total' and none called 'batch_size'"),
+        ("model,gpu,batch_size,time_ms", "has a column 'time_ms' and none called 'step_s'"),
+        (HEADER.replace(",", ";"), "separate columns by commas"),
+        (HEADER.replace(",", "\t"), "separate columns by commas"),
         (HEADER.replace("gpu,", "", 1), "no column 'gpu'"),
         (HEADER + ",model", "two columns 'model'"),
     ],
@@ -161,6 +185,83 @@ def test_a_bad_header_is_refused(replay, header, message):
     code, _, err = replay([], header=header)
     assert code == 2
     assert message in err
+
+
+def test_other_columns_are_left_out_aloud_in_any_order_and_case(replay):
+    fields = {
+        "Note": "mine",
+        "GPU": "T4",
+        "step_s": "0.2",
+        "Model": MODEL,
+        "batch_size": "16",
+        "memory_gb_per_card": "3",
+    }
+    code, out, err = replay(
+        [",".join(fields.values()) + ",,"], "--json", header=",".join((*fields, "memory_bytes")) + ","
+    )
+    assert code == 0
+    assert [each["figure"] for each in json.loads(out)["rows"]] == ["step_s"]
+    assert err == "note: not read: column Note, memory_gb_per_card\n"
+
+
+def test_a_row_shorter_than_the_header_is_refused(replay):
+    code, _, err = replay([f"{MODEL},16"], header="model,batch_size,gpu,step_s")
+    assert code == 2
+    assert "row 2: 2 fields under 4 columns" in err
+
+
+@pytest.mark.parametrize(
+    ("kind", "same_as"),
+    [
+        ("max_memory_allocated", "allocated"),
+        ("torch.cuda.max_memory_reserved()", "reserved"),
+        ("nvidia-smi", "device"),
+        ("DCGM", "device"),
+    ],
+)
+def test_a_kind_of_memory_may_be_the_name_of_what_read_it(replay, kind, same_as):
+    _, out, _ = replay([row(memory_kind=kind), row(memory_kind=same_as)], "--json")
+    one, other = json.loads(out)["rows"]
+    assert one["predicted"] == other["predicted"]
+
+
+def test_a_card_may_carry_its_number_where_gpus_says_the_same(replay):
+    line = row(gpu="8x V100", gpus=8, memory_bytes="", step_s="0.1")
+    _, out, _ = replay([line, row(gpu="V100", gpus=8, memory_bytes="", step_s="0.1")], "--json")
+    one, other = json.loads(out)["rows"]
+    assert one["predicted"] == other["predicted"]
+
+    code, _, err = replay([row(gpu="8x V100")])
+    assert code == 2
+    assert "row 2: gpu is '8x V100' and gpus is 1" in err
+
+
+def test_figures_of_one_row_that_contradict_each_other_are_told(replay):
+    # 16 images in 0.1 s are 160 a second; 100 of them may be a log's average, 20 are not of all GPUs
+    assert replay([row(step_s="0.1", images_per_s="120")])[2] == ""
+    assert "row 2: step_s was taken, and is 160 images a second" in replay([row(step_s="0.1", images_per_s="20")])[2]
+
+
+def test_the_text_says_how_many_lines_were_left_out_and_so_does_the_markdown(replay, tmp_path):
+    lines = [row(), *[row(model="yolov5q")] * 7]
+    _, out, _ = replay(lines, "--skip-unknown", "--markdown", str(tmp_path / "page.md"))
+    assert out.startswith("1 figure of 1 measured run\n")
+    assert "7 lines left out" in out
+    assert "and 2 more: --json lists all" in out
+    page = (tmp_path / "page.md").read_text()
+    assert "Left out: 7 lines" in page
+    assert "- no model is called 'yolov5q' (7)" in page
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, 200])
+def test_the_text_keeps_to_the_terminal_and_shows_names_whole_where_they_fit(replay, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = [row(model="fasterrcnn_mobilenet_v3_large_320_fpn", gpu="RTX PRO 6000 Blackwell Max-Q"), row()]
+    _, out, _ = replay(lines)
+    assert max(map(len, out.splitlines())) <= max(80, columns)
+    worst = out.split("farthest off\n")[1].splitlines()
+    assert len({line.index(" batch ") for line in worst}) == 1
+    assert ("fasterrcnn_mobilenet_v3_large_320_fpn, RTX PRO 6000" in out) is (columns >= 120)
 
 
 def test_a_missing_or_binary_file_is_refused(tmp_path, capsys):

@@ -11,14 +11,14 @@ from canitrain.core.profile import ImageSize, ModelProfile, Precision
 from canitrain.core.recipe import Optimizer, Recipe
 from canitrain.core.traced_size import trained_size
 
-_PRECISIONS = {
-    "fp32": Precision.FP32, "float32": Precision.FP32, "tf32": Precision.FP32, "single": Precision.FP32,
-    "amp": Precision.AMP, "mixed": Precision.AMP, "fp16": Precision.AMP, "float16": Precision.AMP,
-    "half": Precision.AMP, "bf16": Precision.AMP, "bfloat16": Precision.AMP, "16mixed": Precision.AMP,
-    "ampfp16": Precision.AMP, "ampbf16": Precision.AMP, "fp16amp": Precision.AMP, "bf16amp": Precision.AMP,
-    "automixedprecision": Precision.AMP, "mixedprecision": Precision.AMP,
-}  # fmt: skip
-"""How people write it. fp32 on Ampere and later means TF32 convolutions, so both are one."""
+_WORDS = {
+    **dict.fromkeys(("fp32", "float32", "tf32", "single", "full", "float", "32", "noamp"), Precision.FP32),
+    **dict.fromkeys(("amp", "mixed", "half", "autocast", "o1", "fp16", "float16", "16"), Precision.AMP),
+    **dict.fromkeys(("bf16", "bfloat16", "ampfp16", "ampbf16"), Precision.AMP),
+}
+"""How people write it. fp32 on Ampere and later means TF32 convolutions, so both are one; O1 is Apex's autocast."""
+_SILENT_WORDS = frozenset(("precision", "training", "native", "pytorch", "torch", "apex", "automatic", "auto", "true"))
+"""Words beside those that say nothing more."""
 
 _OPTIMIZERS = (
     ("adamw", Optimizer.ADAMW),
@@ -62,7 +62,7 @@ def recipe_of(measurement: Measurement, profile: ModelProfile) -> Recipe:
 def _precision(measurement: Measurement, profile: ModelProfile) -> Precision:
     if measurement.precision is None:
         return profile.defaults.precision
-    known = _PRECISIONS.get(re.sub(r"[^a-z0-9]", "", measurement.precision.lower()))
+    known = _precision_of(measurement.precision)
     if known is None:
         raise InputError(
             f"precision is {measurement.precision!r}",
@@ -74,6 +74,14 @@ def _precision(measurement: Measurement, profile: ModelProfile) -> Precision:
             hint=f"it was in {', '.join(precision.value for precision in profile.traces)}",
         )
     return known
+
+
+def _precision_of(text: str) -> Precision | None:
+    """What every word of ``text`` that says anything agrees on: ``fp32 (TF32)``, ``bf16-mixed``, ``no AMP``."""
+    plain = re.sub(r"\b(?:no|without|non)[\s-]*amp\b", "noamp", text.lower())
+    words = set(re.findall(r"[a-z]+\d*|\d+", plain)) - _SILENT_WORDS
+    found = {_WORDS.get(word) for word in words}
+    return found.pop() if len(found) == 1 else None
 
 
 def _optimizer(measurement: Measurement, profile: ModelProfile) -> Optimizer:
@@ -95,4 +103,11 @@ def _image_size(measurement: Measurement, profile: ModelProfile) -> ImageSize:
     """The size that the library trained at: a YOLOv5 run at 650 trained at 672."""
     if measurement.image_size is None:
         return profile.defaults.image_size
-    return trained_size(profile, parse_size(measurement.image_size, profile))
+    return trained_size(profile, parse_size(_plain_size(measurement.image_size), profile))
+
+
+def _plain_size(text: str) -> str:
+    """``640.0``, ``640 px`` and ``(800, 1333)``, as data frames and papers write them, as ``parse_size`` takes them."""
+    plain = re.sub(r"(?<=\d)\.0+(?!\d)", "", text.strip().lower()).replace("px", "")
+    pair = re.fullmatch(r"[(\[]\s*(\d+)\s*[,;x\u00d7*]\s*(\d+)\s*[)\]]", plain)
+    return f"{pair[1]}x{pair[2]}" if pair else plain.replace("\u00d7", "x")

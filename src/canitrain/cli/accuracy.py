@@ -10,12 +10,15 @@ import typer
 
 from canitrain.accuracy import recipe_of, replay
 from canitrain.cli.exit_codes import ExitCode
-from canitrain.cli.output import answer, check_writable, file_to_write, tell
-from canitrain.core.accuracy import Accuracy, Grouping, Run, Skipped
+from canitrain.cli.output import answer, check_writable, file_to_write, tell, terminal_columns
+from canitrain.core.accuracy import Accuracy, Grouping, Measurement, Run, Skipped
 from canitrain.core.errors import InputError
+from canitrain.core.gpu import GpuSpec
 
 CPU = "cpu"
 """What ``canitrain measure`` writes where it had no GPU."""
+APART_RATIO = 1.5
+"""How far a step's time and the images a second of one row may be apart before a reader is told; logs round both."""
 EXAMPLES = (
     "canitrain accuracy --measurements runs.csv",
     "canitrain accuracy --measurements runs.csv --json --max-median 8% --min-coverage 0.9",
@@ -71,7 +74,7 @@ def accuracy_command(
     else:
         from canitrain.render.accuracy_text import accuracy_text  # noqa: PLC0415
 
-        answer(accuracy_text(accuracy))
+        answer(accuracy_text(accuracy, terminal_columns()))
     missed = _missed(accuracy, *bounds)
     for message in missed:
         tell(message)
@@ -85,28 +88,64 @@ def _replay(path: Path, dataset: str, *, skip_unknown: bool) -> Accuracy:
         InputError: the file, a model, a GPU or a field is wrong.
     """
     from canitrain import catalog  # noqa: PLC0415
-    from canitrain.catalog.measurements import load_measurements  # noqa: PLC0415
+    from canitrain.catalog.measurements import load_measurements, unread_columns  # noqa: PLC0415
 
     # A profile takes milliseconds to decode, and a file names each many times.
-    load_model, find_card = functools.cache(catalog.load_model), functools.cache(catalog.find_card)
+    load_model = functools.cache(catalog.load_model)
     runs, skipped = [], []
     measurements = load_measurements(path)
     if not measurements:
         raise InputError(f"{path} holds no measured run", hint="write one a line below the header")
+    if unread := unread_columns(path):
+        tell(f"note: not read: column {', '.join(unread)}")
     for measurement in measurements:
         if measurement.gpu.lower() == CPU:
             skipped.append(Skipped(row=measurement.row, reason="ran on a CPU, and the file does not say which"))
             continue
         try:
             profile = load_model(measurement.model)
-            card, recipe = find_card(measurement.gpu), recipe_of(measurement, profile)
+            card, recipe = _card(measurement), recipe_of(measurement, profile)
         except InputError as error:
             if not skip_unknown:
                 raise InputError(f"{path} row {measurement.row}: {error.message}", hint=error.hint) from None
             skipped.append(Skipped(row=measurement.row, reason=error.message))
         else:
             runs.append(Run(measurement=measurement, profile=profile, card=card, recipe=recipe))
+            if (contradiction := _contradiction(measurement)) is not None:
+                tell(f"note: row {measurement.row}: {contradiction}")
     return replay(runs, catalog.load_dataset(dataset), catalog.load_calibration(), skipped=tuple(skipped))
+
+
+def _card(measurement: Measurement) -> GpuSpec:
+    """The card of ``gpu``, which may be written with its number where that is the one of ``gpus``.
+
+    Raises:
+        InputError: no card is called that, several are, or the numbers differ.
+    """
+    from canitrain.catalog.card_names import parse_counts  # noqa: PLC0415
+    from canitrain.catalog.cards import find_card  # noqa: PLC0415
+
+    entries = parse_counts(measurement.gpu)
+    count, name = entries[0]
+    if len(entries) > 1:
+        raise InputError(f"gpu is {measurement.gpu!r}, {len(entries)} cards", hint="a row is of one kind of card")
+    if count not in (1, measurement.gpus):
+        raise InputError(
+            f"gpu is {measurement.gpu!r} and gpus is {measurement.gpus}",
+            hint=f"write {name} in gpu and {count} in gpus; batch_size is a GPU's",
+        )
+    return find_card(name)
+
+
+def _contradiction(measurement: Measurement) -> str | None:
+    """What the two figures of a step's time say of each other where they cannot be of one run."""
+    if measurement.step_s is None or measurement.images_per_s is None:
+        return None
+    implied = measurement.batch_size * measurement.gpus / measurement.step_s
+    ratio = measurement.images_per_s / implied
+    if 1 / APART_RATIO < ratio < APART_RATIO:
+        return None
+    return f"step_s was taken, and is {implied:.4g} images a second over all GPUs, not {measurement.images_per_s:.4g}"
 
 
 def _ratio(option: str, text: str | None) -> float | None:

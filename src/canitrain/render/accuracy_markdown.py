@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from canitrain.core.accuracy import Accuracy, AccuracyGroup, Quantity
 from canitrain.render.accuracy_text import group_label, percent
 
@@ -26,6 +28,12 @@ def accuracy_markdown(accuracy: Accuracy, *, plot: str | None = None, note: str 
     ]
     if note is not None:
         lines += [note, ""]
+    if accuracy.skipped:
+        lines += [f"Left out: {len(accuracy.skipped)} line{'s' * (len(accuracy.skipped) > 1)}, for these reasons:", ""]
+        lines += [
+            f"- {reason} ({count})" for reason, count in Counter(s.reason for s in accuracy.skipped).most_common()
+        ]
+        lines += [""]
     if plot is not None:
         lines += [f"![predicted against measured]({plot})", ""]
     for quantity in Quantity:

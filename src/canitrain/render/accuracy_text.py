@@ -8,24 +8,31 @@ from canitrain.core.units import format_bytes, format_duration
 _WORST_ROWS = 5
 _NAME_COLUMNS = 30
 _SHOWN_SKIPS = 5
-_COLUMNS, _LEAST_NAME_COLUMNS = 80, 10
+_COLUMNS, _ROW_COLUMNS, _LEAST_NAME_COLUMNS = 80, 7, 10
 
 
-def accuracy_text(accuracy: Accuracy) -> str:
-    """For a terminal of 80 columns, without colour; ends in a newline."""
-    lines = [f"{len(accuracy.rows)} figures of {len({row.run.measurement.row for row in accuracy.rows})} measured runs"]
+def accuracy_text(accuracy: Accuracy, width: int = _COLUMNS) -> str:
+    """For a terminal of ``width`` columns, at least 80, without colour; ends in a newline."""
+    width = max(width, _COLUMNS)
+    runs = len({row.run.measurement.row for row in accuracy.rows})
+    lines = [f"{_count(len(accuracy.rows), 'figure')} of {_count(runs, 'measured run')}"]
     if accuracy.groups:
         lines += ["", _head(), *(_group_line(group) for group in accuracy.groups)]
         lines += ["", "bias: median of predicted / measured - 1; covered: the interval holds the run"]
         lines += ["over: the run needs more than the upper end of the interval"]
     worst = sorted(accuracy.rows, key=lambda row: -abs(row.error))[:_WORST_ROWS]
     if worst:
-        lines += ["", "farthest off"]
-        lines += [_row_line(row) for row in worst]
+        lines += ["", "farthest off", *_row_lines(worst, width)]
     if accuracy.skipped:
-        lines += ["", f"{len(accuracy.skipped)} lines left out"]
-        lines += [f"{each.row:>5}  {each.reason}"[:_COLUMNS] for each in accuracy.skipped[:_SHOWN_SKIPS]]
+        lines += ["", f"{_count(len(accuracy.skipped), 'line')} left out"]
+        lines += [f"{each.row:>5}  {each.reason}"[:width] for each in accuracy.skipped[:_SHOWN_SKIPS]]
+        more = len(accuracy.skipped) - _SHOWN_SKIPS
+        lines += [f"       and {more} more: --json lists all"] if more > 0 else []
     return "\n".join(lines) + "\n"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def group_label(group: AccuracyGroup) -> str:
@@ -73,11 +80,18 @@ def _group_line(group: AccuracyGroup) -> str:
     )
 
 
-def _row_line(row: AccuracyRow) -> str:
-    run = row.run.measurement
+def _row_lines(rows: list[AccuracyRow], width: int) -> list[str]:
+    """Row, model and card, and the figures in columns; the names take what the longest figures leave of ``width``."""
+    figures = [_figures(row) for row in rows]
+    left = max(_LEAST_NAME_COLUMNS, width - _ROW_COLUMNS - max(map(len, figures)))
+    names = [f"{row.run.profile.name}, {row.run.card.name}" for row in rows]
+    columns = min(left, max(map(len, names)))
+    return [
+        f"{row.run.measurement.row:>5}  {name[:columns]:{columns}}{figure}"
+        for row, name, figure in zip(rows, names, figures, strict=True)
+    ]
+
+
+def _figures(row: AccuracyRow) -> str:
     sizes = f"{amount(row, row.predicted.expected)} for {amount(row, row.measured)}"
-    # The name takes what the rest leaves of 80 columns.
-    rest = f" batch {run.batch_size:<4} {figure_name(row):9} {row.error * 100:+6.0f} %  {sizes}"
-    what = f"{row.run.profile.name}, {row.run.card.name}"
-    columns = max(_LEAST_NAME_COLUMNS, _COLUMNS - 7 - len(rest))
-    return f"{run.row:>5}  {what[:columns]:{columns}}{rest}"
+    return f" batch {row.run.measurement.batch_size:<4} {figure_name(row):9} {row.error * 100:+6.0f} %  {sizes}"
