@@ -346,9 +346,33 @@ def test_a_described_card_in_this_machine_says_what_was_not_described(terminal: 
         return [each for each in json.loads(finished.out)["warnings"] if each.startswith("not described")]
 
     rest = "not described, so taken from this machine: "
-    assert told() == [f"{rest}cores (--cpu-cores), RAM (--ram), disk (--storage), /dev/shm"]
-    assert told("--ram", "64GiB", "--storage", "nvme") == [f"{rest}cores (--cpu-cores), /dev/shm"]
+    kind, free = "kind of disk (--storage)", "free disk (--disk)"
+    assert told() == [f"{rest}cores (--cpu-cores), RAM and /dev/shm (--ram), {kind}, {free}"]
+    assert told("--ram", "64GiB", "--disk", "1TB") == [f"{rest}cores (--cpu-cores), {kind}"]
+    assert told("--ram", "64GiB", "--storage", "nvme") == [f"{rest}cores (--cpu-cores), {free}"]
     assert told("--ram", "64GiB", "--storage", "nvme", "--cpu-cores", "8") == []
+
+
+def test_a_disk_that_decides_and_was_not_described_is_said_to_be(terminal: Terminal) -> None:
+    # 500,000 images of 160 KiB are 80 GB, and the disk of the recorded or running host may hold less or more.
+    described = ("--gpu", "T4", "--cpu-cores", "8", "--ram", "64GiB", "--storage", "nvme")
+
+    def disk(*options: str) -> dict[str, str]:
+        finished = terminal("check", "--model", "yolov5s", "--images", "500000", "--json", *described, *options)
+        return next(each for each in json.loads(finished.out)["verdict"]["reasons"] if each["resource"] == "disk")
+
+    assert disk("--disk", "500GB")["status"] == "go"
+    assert disk("--disk", "50GB")["status"] == "no-go"
+    assert "not described" not in disk("--disk", "50GB")["message"]
+
+
+def test_a_described_machine_has_the_shared_memory_of_its_own_ram(terminal: Terminal) -> None:
+    def shm_bytes(*options: str) -> int:
+        finished = terminal("check", "--model", "yolov5s", "--images", "5000", "--json", *options)
+        return json.loads(finished.out)["hardware"]["ram"]["shm_bytes"]["value"]
+
+    assert shm_bytes("--gpu", "T4", "--ram", "64GiB") == 32 * 2**30  # tmpfs(5): half of the RAM
+    assert shm_bytes("--ram", "64GiB") == shm_bytes()  # this machine, with a limit on its RAM
 
 
 def test_a_chip_beside_a_card_of_its_own_leaves_the_ram_alone(terminal: Terminal) -> None:

@@ -16,6 +16,7 @@ from canitrain.render.headline import (
     answer,
     cards_line,
     cost_line,
+    defaults_line,
     network_line,
     other_warnings,
     recommendation_line,
@@ -139,7 +140,8 @@ def test_the_moment_that_decides_has_the_workspace_of_the_part_above(workspace_g
     report = replace(REPORT, memory=memory, explain=(replace(first, fullest=Phase.BACKWARD), second))
     lines = render(report, Format.TEXT, explain=True).splitlines()
 
-    parts = [line.split()[1:3] for line in lines if line.startswith("workspace ")]
+    label = "workspace of convolutions "
+    parts = [line.removeprefix(label).split()[:2] for line in lines if line.startswith(label)]
     assert parts == ([["1.2", "GiB"]] if workspace_gib > 1 else [])
     assert decides in " ".join(" ".join(lines).split())
 
@@ -198,3 +200,17 @@ def test_what_the_answer_tells_is_not_told_again_as_a_warning(form: Format) -> N
 
     assert other_warnings(told_again) == ("another one",)
     assert render(told_again, form) == render(report, form)
+
+
+@pytest.mark.parametrize(("cores", "workers", "limited"), [(8.0, 8, True), (8.0, 4, False), (0.5, 1, True)])
+def test_workers_that_the_cores_allow_are_no_default_of_the_library(
+    cores: float, workers: int, *, limited: bool
+) -> None:
+    recipe = replace(REPORT.recipe, workers=workers, gpus=1, given=())
+    hardware = replace(HARDWARE, cpu=replace(HARDWARE.cpu, usable_cores=known(cores)))
+    source = f"({REPORT.model.defaults_source or REPORT.model.implementation.library})"
+
+    own, _, rest = defaults_line(replace(REPORT, recipe=recipe, hardware=hardware)).partition(source)
+
+    assert ("worker" in own) is not limited
+    assert ("cores" in rest) is limited

@@ -193,3 +193,21 @@ def test_severity_ranks_every_status() -> None:
     assert set(SEVERITY) == set(Status)
     assert worst(()) is Status.GO
     assert worst(Status) is Status.NO_GO
+
+
+@pytest.mark.parametrize(
+    ("origin", "source", "told"),
+    [
+        ("described", "/proc/meminfo", True),
+        ("described", "command line", False),
+        ("this machine", "/proc/meminfo", False),
+    ],
+)
+def test_a_budget_of_another_machine_than_the_described_one_says_so(origin: str, source: str, *, told: bool) -> None:
+    ram = replace(HARDWARE.ram, usable_bytes=Known(value=8 * GIB, source=source))
+    asked = question(hardware=replace(HARDWARE, origin=origin, ram=ram))
+
+    reasons = judge(asked, run(ram=gib(9, 10, 11), ram_budget_bytes=8 * GIB))
+
+    (message,) = (each.message for each in reasons if each.resource is Resource.RAM)
+    assert ("not described: set --ram" in message) is told

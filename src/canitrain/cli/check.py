@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from canitrain.check import check
 from canitrain.cli import check_options as options
 from canitrain.cli.dataset import DatasetOptions, find_dataset, usual_dataset
-from canitrain.cli.machine import MachineOptions, find_machine
+from canitrain.cli.machine import MachineOptions, find_machine, here
 from canitrain.cli.output import answer, check_writable, tell, terminal_columns, wants_color, write_file
 from canitrain.cli.recipe import PrecisionChoice, RecipeOptions, decide_recipe
 from canitrain.cli.verdict_code import exit_code
@@ -44,6 +42,7 @@ def check_command(
     cpu_cores: options.CpuCores = None,
     ram: options.RamText = None,
     storage: options.Storage = None,
+    disk: options.Disk = None,
     device: options.Device = DeviceChoice.AUTO,
     assume_idle: options.AssumeIdle = False,
     image_size: options.ImageSizeText = None,
@@ -98,8 +97,8 @@ def check_command(
     )
     recipe_asked.refuse_contradictions()
     profile = _load_model(model)
-    machine_asked = MachineOptions(hardware=hardware, gpu=gpu, cpu_cores=cpu_cores, ram=ram, storage=storage)
-    machine = find_machine(machine_asked, data or Path.cwd())
+    machine_asked = MachineOptions(hardware=hardware, gpu=gpu, cpu_cores=cpu_cores, ram=ram, storage=storage, disk=disk)
+    machine = find_machine(machine_asked, data or here())
     report = _check(machine, profile, images_asked, recipe_asked)
 
     if output is not None:

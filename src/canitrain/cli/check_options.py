@@ -125,6 +125,11 @@ Storage = Annotated[
     StorageKind | None,
     typer.Option("--storage", help="What the images lie on.", rich_help_panel=_MACHINE),
 ]
+Disk = Annotated[
+    str | None,
+    typer.Option("--disk", metavar="SIZE", help="Free space for images and checkpoints: 500GB.",
+                 rich_help_panel=_MACHINE),
+]  # fmt: skip
 Device = Annotated[
     DeviceChoice,
     typer.Option("--device", help="Where to train; auto takes the best GPU.", rich_help_panel=_MACHINE),

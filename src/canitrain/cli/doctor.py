@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from canitrain.cli.machine import here
 from canitrain.cli.output import answer
 
 EXAMPLES = ("canitrain doctor", "canitrain doctor --data /data/coco")
@@ -27,7 +28,7 @@ def doctor_command(
     from canitrain.probe import probe  # noqa: PLC0415
     from canitrain.render.doctor import doctor_text  # noqa: PLC0415
 
-    answer(doctor_text(probe(data), version("canitrain"), private=private_words()))
+    answer(doctor_text(probe(here() / data), version("canitrain"), private=private_words()))
     return 0
 
 

@@ -9,15 +9,17 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from canitrain.cli.one_pool import POOL_SOURCE, share_memory
+from canitrain.cli.one_pool import share_memory
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown, value_or_none
-from canitrain.core.hardware import DESCRIBED, Cpu, Driver, Hardware, StorageKind
+from canitrain.core.hardware import DESCRIBED, OF_THE_CHIP, TYPED, Cpu, Driver, Hardware, Ram, Storage, StorageKind
 from canitrain.core.recipe import DeviceChoice
 from canitrain.core.units import parse_bytes
 from canitrain.verdict.device import best_kind
 
-SOURCE = "command line"
+SHM_SHARE = 0.5
+"""Of the RAM, what Linux lets /dev/shm hold unless told. Source: tmpfs(5), ``size``."""
+SHM_SOURCE = "half of the RAM described, as Linux mounts it"
 
 
 class MachineOptions(Struct, frozen=True, kw_only=True):
@@ -28,6 +30,19 @@ class MachineOptions(Struct, frozen=True, kw_only=True):
     cpu_cores: float | None = None
     ram: str | None = None
     storage: StorageKind | None = None
+    disk: str | None = None
+
+
+def here() -> Path:
+    """The folder that this runs in.
+
+    Raises:
+        InputError: it was deleted meanwhile.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise InputError("the folder that this runs in was deleted", hint="cd to one that exists") from None
 
 
 def find_machine(options: MachineOptions, data_path: Path) -> Hardware:
@@ -61,19 +76,13 @@ def described(machine: Hardware, options: MachineOptions) -> Hardware:
     if options.cpu_cores is not None:
         machine = replace(machine, cpu=_with_cores(machine.cpu, options.cpu_cores))
     if options.ram is not None:
-        size_bytes = Known(value=parse_bytes(options.ram, needs_unit=True), source=SOURCE)
-        ram = replace(
-            machine.ram,
-            total_bytes=size_bytes,
-            available_bytes=size_bytes,
-            usable_bytes=size_bytes,
-            swap_bytes=Unknown(reason="the RAM was described"),
-            bounds=(),
-        )
+        ram = _with_ram(machine.ram, options.ram, of_another=options.gpu is not None)
         machine = replace(machine, ram=ram)
     if options.storage is not None:
-        kind = Known(value=options.storage, source=SOURCE)
+        kind = Known(value=options.storage, source=TYPED)
         machine = replace(machine, storage=replace(machine.storage, kind=kind), bench=None)
+    if options.disk is not None:
+        machine = replace(machine, storage=_with_space(machine.storage, options.disk))
     machine = replace(machine, warnings=still_true(before, machine))
     if options.gpu is None:
         return machine
@@ -86,7 +95,7 @@ def described(machine: Hardware, options: MachineOptions) -> Hardware:
 
 def _with_cores(cpu: Cpu, cores: float) -> Cpu:
     """``cpu`` with ``cores`` usable; one with more than there are here has as many hardware threads a core as here."""
-    usable = Known(value=cores, source=SOURCE)
+    usable = Known(value=cores, source=TYPED)
     logical, physical = value_or_none(cpu.logical_cores), value_or_none(cpu.physical_cores)
     if logical is None or cores <= logical:
         return replace(cpu, usable_cores=usable, bounds=())
@@ -94,9 +103,38 @@ def _with_cores(cpu: Cpu, cores: float) -> Cpu:
     return replace(
         cpu,
         usable_cores=usable,
-        logical_cores=Known(value=math.ceil(cores), source=SOURCE),
-        physical_cores=Known(value=math.ceil(cores / threads), source=SOURCE),
+        logical_cores=Known(value=math.ceil(cores), source=TYPED),
+        physical_cores=Known(value=math.ceil(cores / threads), source=TYPED),
         bounds=(),
+    )
+
+
+def _with_ram(ram: Ram, text: str, *, of_another: bool) -> Ram:
+    """``ram`` of the size in ``text``, and /dev/shm with it where cards ``of_another`` machine were described too."""
+    size = Known(value=parse_bytes(text, needs_unit=True), source=TYPED)
+    shm_bytes = ram.shm_bytes
+    if of_another and isinstance(shm_bytes, Known):
+        shm_bytes = Known(value=int(SHM_SHARE * size.value), source=SHM_SOURCE)
+    return replace(
+        ram,
+        total_bytes=size,
+        available_bytes=size,
+        usable_bytes=size,
+        swap_bytes=Unknown(reason="the RAM was described"),
+        shm_bytes=shm_bytes,
+        bounds=(),
+    )
+
+
+def _with_space(storage: Storage, text: str) -> Storage:
+    """``storage`` that can be written, with the space in ``text`` free and files without number."""
+    size = Known(value=parse_bytes(text, needs_unit=True), source=TYPED)
+    return replace(
+        storage,
+        total_bytes=size,
+        free_bytes=size,
+        free_inodes=Unknown(reason="the disk was described"),
+        writable=Known(value=True, source=TYPED),
     )
 
 
@@ -107,13 +145,16 @@ def _assumptions(machine: Hardware, gpu: str, *, of_this_machine: bool) -> Itera
     yield from assumed_sizes(gpu)
     facts = {
         "cores (--cpu-cores)": machine.cpu.usable_cores,
-        "RAM (--ram)": machine.ram.usable_bytes,
-        "disk (--storage)": machine.storage.kind,
+        "RAM and /dev/shm (--ram)": machine.ram.usable_bytes,
+        "kind of disk (--storage)": machine.storage.kind,
     }
-    own = (SOURCE, POOL_SOURCE)
+    own = (TYPED, OF_THE_CHIP)
     left = [name for name, fact in facts.items() if isinstance(fact, Unknown) or fact.source not in own]
     if left and of_this_machine:
-        yield f"not described, so taken from this machine: {', '.join(left)}, /dev/shm"
+        # Free space alone is not worth a warning: where it is what lacks, the verdict says that it was not described.
+        free = machine.storage.free_bytes
+        left += [] if isinstance(free, Known) and free.source == TYPED else ["free disk (--disk)"]
+        yield f"not described, so taken from this machine: {', '.join(left)}"
 
 
 def _with_gpus(machine: Hardware, text: str) -> Hardware:
@@ -126,4 +167,4 @@ def _with_gpus(machine: Hardware, text: str) -> Hardware:
     not_asked = Unknown(reason="the GPU was described, not probed")
     driver = Driver(version=not_asked, cuda_version=not_asked)
     software = replace(machine.software, torch=not_asked, driver=driver, obstacles=())
-    return replace(machine, origin=DESCRIBED, gpus=Known(value=gpus, source=SOURCE), software=software)
+    return replace(machine, origin=DESCRIBED, gpus=Known(value=gpus, source=TYPED), software=software)

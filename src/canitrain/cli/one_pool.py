@@ -6,11 +6,9 @@ from msgspec.structs import replace
 
 from canitrain.core.fact import Known, Unknown, value_or_none
 from canitrain.core.gpu import GpuSpec
-from canitrain.core.hardware import Gpu, Hardware
+from canitrain.core.hardware import OF_THE_CHIP, Gpu, Hardware
 from canitrain.core.unified_memory import gpu_share_bytes
 from canitrain.core.units import format_bytes
-
-POOL_SOURCE = "unified memory of the described chip"
 
 
 def share_memory(machine: Hardware, *, ram_given: bool) -> Hardware:
@@ -27,7 +25,7 @@ def share_memory(machine: Hardware, *, ram_given: bool) -> Hardware:
     ram_bytes = value_or_none(machine.ram.usable_bytes) if ram_given else None
     pool_bytes = sold_bytes if ram_bytes is None else min(sold_bytes, ram_bytes)
     each = {gpu.index: _with_share(gpu, spec, pool_bytes // len(shared)) for gpu, spec in shared}
-    pool = Known(value=pool_bytes, source=POOL_SOURCE)
+    pool = Known(value=pool_bytes, source=OF_THE_CHIP)
     warning = (
         f"{shared[0][1].name} has no memory of its own: what the GPU and the processor need comes out of one pool of "
         f"{format_bytes(pool_bytes)}; if yours has less, say so with --ram"
@@ -42,5 +40,5 @@ def share_memory(machine: Hardware, *, ram_given: bool) -> Hardware:
 
 def _with_share(gpu: Gpu, spec: GpuSpec, pool_bytes: int) -> Gpu:
     """``gpu`` with what it may take of its part of the pool."""
-    share = Known(value=gpu_share_bytes(spec.vendor, min(pool_bytes, spec.memory_bytes)), source=POOL_SOURCE)
+    share = Known(value=gpu_share_bytes(spec.vendor, min(pool_bytes, spec.memory_bytes)), source=OF_THE_CHIP)
     return replace(gpu, total_bytes=share, free_bytes=share)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from canitrain.cli.machine import here
 from canitrain.cli.output import answer, check_writable, file_to_write, tell, terminal_columns
 
 EXAMPLES = (
@@ -37,7 +38,7 @@ def probe_command(
 
     if save is not None:
         check_writable(save)
-    hardware = probe(data)
+    hardware = probe(here() / data)
     if bench:
         from canitrain.cli.bench_progress import bench_with_progress  # noqa: PLC0415 - reads and decodes for seconds
 

@@ -12,7 +12,7 @@ from canitrain.core.gpu import Vendor
 from canitrain.core.hardware import Gpu, Hardware
 from canitrain.core.image_size import parse_size
 from canitrain.core.profile import ModelProfile, Precision
-from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, Recipe, Strategy
+from canitrain.core.recipe import CacheMode, DeviceChoice, Freeze, Optimizer, Recipe, Strategy, most_workers
 from canitrain.core.traced_size import only_size, trained_size
 from canitrain.core.units import DAY_S, parse_duration, parse_network
 from canitrain.verdict.device import best_kind
@@ -94,7 +94,7 @@ def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardw
     asked_size = defaults.image_size if options.image_size is None else parse_size(options.image_size, profile)
     image_size = trained_size(profile, asked_size)
     cores = value_or_none(hardware.cpu.usable_cores)
-    workers = defaults.workers if cores is None else min(defaults.workers, max(1, int(cores) // gpus))
+    workers = defaults.workers if cores is None else min(defaults.workers, most_workers(cores, gpus))
     return Recipe(
         precision=_precision(options.precision, profile, has_amp=bool(cards) and not any(map(_is_apple, cards))),
         optimizer=options.optimizer or _default_optimizer(defaults.optimizer),

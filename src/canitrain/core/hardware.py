@@ -12,6 +12,8 @@ from canitrain.core.gpu import GpuSpec
 
 THIS_MACHINE, DESCRIBED = "this machine", "described"
 """Values of ``Hardware.origin`` besides a file's name."""
+TYPED, OF_THE_CHIP = "command line", "unified memory of the described chip"
+"""Sources of facts that options describe."""
 
 
 class StorageKind(enum.Enum):

@@ -8,6 +8,7 @@ from typing import assert_never
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Gpu
 from canitrain.core.network import NetworkUse
+from canitrain.core.recipe import most_workers
 from canitrain.core.report import Bottleneck, CardOption, Reason, Report, Resource, Scaling, Status
 from canitrain.core.units import counted, format_bytes, format_duration, format_network
 from canitrain.render.figures import duration_interval, images_per_s
@@ -194,21 +195,32 @@ def machine_line(report: Report) -> str:
 
 
 def defaults_line(report: Report) -> str:
-    """Which of the recipe's values are the implementation's own, and which were given."""
+    """Which of the recipe's values are the implementation's own, which the cores', and which were given."""
     recipe = report.recipe
     values = {
         "epochs": counted(recipe.epochs, "epoch"),
         "image_size": image_size(recipe.image_size),
         "optimizer": OPTIMIZER[recipe.optimizer],
         "precision": PRECISION[recipe.precision],
-        "workers": counted(recipe.workers, "worker"),
     }
+    limited = _workers_by_cores(report)
+    if not limited:
+        values["workers"] = counted(recipe.workers, "worker")
     defaults = [text for name, text in values.items() if name not in recipe.given]
     source = report.model.defaults_source or report.model.implementation.library
     own = f"{', '.join(defaults)} ({source})" if defaults else ""
+    cores = f"{counted(recipe.workers, 'worker')}, no more than there are cores for" if limited else ""
     given = [name.replace("_", " ") for name in recipe.given]
     yours = f"given: {', '.join(given)}" if given else ""
-    return "; ".join(text for text in (own, yours) if text)
+    return "; ".join(text for text in (own, cores, yours) if text)
+
+
+def _workers_by_cores(report: Report) -> bool:
+    """Whether the workers, which nobody gave, are as many as the cores allow."""
+    recipe, cores = report.recipe, report.hardware.cpu.usable_cores
+    if "workers" in recipe.given or not isinstance(cores, Known):
+        return False
+    return recipe.workers == most_workers(cores.value, recipe.gpus)
 
 
 def _run_in(report: Report) -> str:

@@ -8,6 +8,7 @@ from canitrain.core.report import Report
 from canitrain.core.units import format_bytes
 from canitrain.render.figures import bar, parts_that_add_up
 from canitrain.render.lines import BAR_COLUMNS, Line, Span, Tone, labelled
+from canitrain.render.words import GPU_PART
 
 TITLE = "Live memory by stage of the step, first to last"
 MARK = " <"
@@ -23,7 +24,7 @@ def timeline_lines(report: Report, width: int) -> list[Line]:
         gpu = report.memory.gpu
         for name, size_bytes in parts_that_add_up(gpu.parts).items():
             if size_bytes > 0:
-                lines.append(_bar_line(name, size_bytes, gpu.device_bytes.expected, width))
+                lines.append(_bar_line(GPU_PART.get(name, name), size_bytes, gpu.device_bytes.expected, width))
         lines.append(_bar_line("= what nvidia-smi shows", gpu.device_bytes.expected, gpu.device_bytes.expected, width))
     moments = [(_moment("forward", row.stage, width), row.forward_peak_bytes) for row in report.explain]
     moments += [(_moment("backward", row.stage, width), row.backward_peak_bytes) for row in reversed(report.explain)]

@@ -19,6 +19,7 @@ dt, footer, thead th { color: var(--quiet); } dd { margin: 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); font-weight: 400; }
 td.gauge { width: 30%; }
+@media (max-width: 36rem) { td.gauge { display: none; } th, td { padding-right: .5rem; } }
 .bar { height: .6rem; border-radius: .3rem; background: var(--track); overflow: hidden; }
 .bar span { display: block; height: 100%; background: var(--quiet); min-width: 2px; }
 .bar.go span { background: var(--go); } .bar.tight span { background: var(--tight); }

@@ -18,7 +18,7 @@ from canitrain.render.figures import (
 )
 from canitrain.render.headline import cost_line, network_line, scaling_line
 from canitrain.render.needs import needs
-from canitrain.render.words import BOTTLENECK, STATUS
+from canitrain.render.words import BOTTLENECK, GPU_PART, STATUS
 
 MOST_BATCHES = 10
 
@@ -119,7 +119,11 @@ def parts_table(report: Report) -> Table:
     gpu = None if report.memory is None else report.memory.gpu
     if gpu is None:
         return Table(title="GPU memory by part", head=("part", "memory"), rows=())
-    rows = [(name, format_bytes(size_bytes)) for name, size_bytes in parts_that_add_up(gpu.parts).items() if size_bytes]
+    rows = [
+        (GPU_PART.get(name, name), format_bytes(size_bytes))
+        for name, size_bytes in parts_that_add_up(gpu.parts).items()
+        if size_bytes
+    ]
     figures = {
         "in all, as nvidia-smi shows it": gpu.device_bytes,
         "torch.cuda.max_memory_allocated": gpu.allocated_bytes,

@@ -18,6 +18,7 @@ LEAST_COLUMNS, MOST_COLUMNS = 40, 120
 INDENT = 11
 TOLD_RATIO = 0.02
 """A part of the step that is smaller than this share of it is not worth a word."""
+CARDS_HEAD = "that would do, idle"
 NEED_COLUMNS, BUDGET_COLUMNS, PERCENT_COLUMNS = 23, 17, 7
 
 
@@ -135,9 +136,9 @@ def _cards(report: Report, width: int) -> list[Line]:
         return []
     if width < BAR_COLUMNS:
         return _cards_as_sentences(report, width)
-    name_columns = max(len(card.name) for card in report.cards)
-    head = f"{'one of these, idle'.ljust(name_columns)}  batch     memory  whole run"
-    lines: list[Line] = labelled("Would do", head, columns=INDENT + len(head), indent=INDENT)
+    name_columns = max(len(CARDS_HEAD), *(len(card.name) for card in report.cards))
+    head = f"{CARDS_HEAD.ljust(name_columns)}  batch     memory  whole run"
+    lines: list[Line] = labelled("Cards", head, columns=INDENT + len(head), indent=INDENT)
     for card in report.cards:
         label = ""
         text = (
@@ -161,7 +162,7 @@ def _cards_as_sentences(report: Report, width: int) -> list[Line]:
     for card in report.cards:
         takes = f"{format_bytes(card.device_bytes)}, {format_duration(card.total_s)}, {STATUS[card.status].lower()}"
         text = f"{card.name}: batch {card.batch_size}, {takes}"
-        lines += labelled("" if lines else "Would do", text, columns=width, indent=INDENT)
+        lines += labelled("" if lines else "Cards", text, columns=width, indent=INDENT)
     common = headline.cards_line(report.cards)
     return lines if common is None else lines + labelled("", common, columns=width, indent=INDENT)
 

@@ -38,6 +38,16 @@ EVIDENCE = {
     EvidenceLevel.DATASHEET: "from the datasheet",
 }
 
+GPU_PART = {
+    "optimizer": "optimizer state",
+    "ema": "EMA copy",
+    "workspace": "workspace of convolutions",
+    "slack": "slack of torch's memory pool",
+    "validation": "added by validation",
+    "context": "context of the driver",
+}
+"""Parts of device memory whose name in the report's JSON says too little; docs/memory.md explains each."""
+
 OPTIMIZER = {
     Optimizer.SGD: "SGD",
     Optimizer.SGD_MOMENTUM: "SGD with momentum",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from canitrain.core.fact import Known
+from canitrain.core.fact import Known, Unknown
+from canitrain.core.hardware import DESCRIBED, OF_THE_CHIP, TYPED
 from canitrain.core.interval import Interval
 from canitrain.core.memory_status import memory_status
 from canitrain.core.question import MemoryEstimate, Question, RunEstimate
@@ -43,9 +44,9 @@ def gpu_memory_rule(question: Question, run: MemoryEstimate) -> Reason | None:
 
 def ram_rule(question: Question, run: MemoryEstimate) -> Reason | None:
     """RAM that this process may use; swap is never counted."""
-    del question
     host = run.memory.host
-    return _bytes_reason(Resource.RAM, "RAM", host.ram_bytes, host.ram_budget_bytes)
+    source = _undescribed(question, question.hardware.ram.usable_bytes, "--ram")
+    return _bytes_reason(Resource.RAM, "RAM", host.ram_bytes, host.ram_budget_bytes, source)
 
 
 def shm_rule(question: Question, run: RunEstimate) -> Reason | None:
@@ -79,7 +80,8 @@ def disk_rule(question: Question, run: RunEstimate) -> Reason | None:
     if isinstance(storage.free_inodes, Known) and files > storage.free_inodes.value:
         message = f"writes at least {files:,} files, the file system takes {storage.free_inodes.value:,} more (inodes)"
         return Reason(resource=Resource.DISK, status=Status.NO_GO, message=message)
-    return _bytes_reason(Resource.DISK, "disk", disk.disk_bytes, disk.disk_budget_bytes)
+    source = _undescribed(question, storage.free_bytes, "--disk")
+    return _bytes_reason(Resource.DISK, "disk", disk.disk_bytes, disk.disk_budget_bytes, source)
 
 
 def least_files(question: Question) -> int:
@@ -159,17 +161,27 @@ def verdict_of(reasons: tuple[Reason, ...]) -> Verdict:
     return Verdict(status=status, reasons=tuple(ordered), exit_code=EXIT_CODES[status])
 
 
-def _bytes_reason(resource: Resource, name: str, need: Interval, budget_bytes: float | None) -> Reason:
+def _undescribed(question: Question, fact: Known[int] | Unknown, option: str) -> str:
+    """What to add to a budget that is not the described machine's, but the one's that it was described over."""
+    if question.hardware.origin != DESCRIBED or (isinstance(fact, Known) and fact.source in (TYPED, OF_THE_CHIP)):
+        return ""
+    return f" (not described: set {option})"
+
+
+def _bytes_reason(
+    resource: Resource, name: str, need: Interval, budget_bytes: float | None, undescribed: str
+) -> Reason:
     if budget_bytes is None:
-        return Reason(resource=resource, status=Status.UNKNOWN, message=f"free {name} could not be read")
+        return Reason(resource=resource, status=Status.UNKNOWN, message=f"free {name} could not be read{undescribed}")
     there = f"{format_bytes(budget_bytes)} free"
     needed = format_bytes(need.expected)
     if need.high <= budget_bytes:
         status, message = Status.GO, f"needs {needed} of {name}, {there}"
     elif need.expected <= budget_bytes:
-        status, message = Status.TIGHT, f"needs {needed} of {name} but maybe {format_bytes(need.high)}, {there}"
+        maybe = format_bytes(need.high)
+        status, message = Status.TIGHT, f"needs {needed} of {name} but maybe {maybe}, {there}{undescribed}"
     else:
-        status, message = Status.NO_GO, f"needs {needed} of {name}, {there}"
+        status, message = Status.NO_GO, f"needs {needed} of {name}, {there}{undescribed}"
     return Reason(resource=resource, status=status, message=message)
 
 
