@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from test_report_laws import CARDS, GIB, MODELS, calibration, model
@@ -104,6 +104,10 @@ def test_more_boxes_lower_no_figure(  # noqa: PLR0917 - one argument a draw
     name=st.sampled_from(MODELS), card=st.sampled_from(CARDS), gpus=st.sampled_from([1, 2]),
     cores=st.sampled_from([0.1, 0.5, 1.0, 7.5, 64.0]), ram_gib=st.sampled_from([1, 8, 256]),
     images=st.sampled_from([1, 3, 17, 500, 118_287]), batch_size=st.integers(1, 64), options=OPTIONS, nodes=NODES,
+)  # fmt: skip
+@example(
+    name="yolov5s", card="Tesla T4", gpus=1, cores=1.0, ram_gib=1, images=1, batch_size=28, nodes={"nodes": 2},
+    options={"precision": PrecisionChoice.AMP, "epochs": 2, "workers": 0},
 )  # fmt: skip
 def test_more_cores_ram_or_both_never_make_a_run_longer(  # noqa: PLR0917 - one argument a draw
     name: str, card: str, gpus: int, cores: float, ram_gib: int, images: int, batch_size: int,
