@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from canitrain import catalog
+from canitrain.catalog.measurements import COLUMNS, MORE_COLUMNS
 from canitrain.cli.app import run
 from canitrain.core.accuracy import MemoryKind
 
@@ -378,3 +381,12 @@ def test_whether_a_run_validated_is_yes_or_no(replay):
     code, _, said = replay([f"{row()},perhaps"], header=f"{HEADER},validated")
     assert code == 2
     assert "perhaps" in said
+
+
+def test_the_page_of_the_format_names_every_column_and_its_example_is_read(replay):
+    page = (Path(__file__).parents[2] / "docs" / "measured-runs.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == sorted(COLUMNS + MORE_COLUMNS)
+    header, *lines = re.search(r"```csv\n(.*?)```", page, re.DOTALL)[1].splitlines()
+    code, out, err = replay(lines, header=header)
+    assert (code, err) == (0, "")
+    assert out.startswith("3 figures of 2 measured runs")

@@ -52,7 +52,13 @@ def accuracy_command(
         bool, typer.Option("--skip-unknown", help="Leave out models and GPUs that have no profile here.")
     ] = False,
 ) -> int:
-    """Replay measured runs: predicted, measured, error, and a summary by family, GPU and memory kind."""
+    """Replay measured runs: predicted, measured, error, and a summary by family, GPU and memory kind.
+
+    The file: a header with model, batch_size (images a GPU) and gpu, and any of
+    gpus, image_size, precision, optimizer, memory_kind (allocated, reserved or
+    device), memory_bytes, step_s, images_per_s (of all GPUs), validated and
+    source. Their units and meaning: docs/measured-runs.md.
+    """
     bounds = (_ratio("--max-median", max_median), _ratio("--min-coverage", min_coverage))
     for path in (markdown, plot):
         if path is not None:
