@@ -208,6 +208,7 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
     lone = dict(zip(LONE_PRIORS, map(float, values[-len(LONE_PRIORS) :]), strict=True))
     residual = widths[EvidenceLevel.CALIBRATED][2]
     copies = {(WorkKind.CONV, False): lone["copy_ratio"], (WorkKind.DEPTHWISE_CONV, True): lone["grouped_copy_ratio"]}
+    copies_of = {cell: copies.get((cell[2], cell[3]), 0.0) if cell[1] is Layout.NCHW else 0.0 for cell in CELLS}
     curves = [
         Curve(
             rate=rate,
@@ -217,7 +218,8 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
             compute_ratio=float(values[index]),
             bandwidth_ratio=float(values[len(CELLS) + index]),
             backward_ratio=float(values[2 * len(CELLS) + index]) if kind in CONVOLUTIONS else 1.0,
-            copy_ratio=copies.get((kind, grouped), 0.0) if layout is Layout.NCHW else 0.0,
+            copy_ratio=copies_of[rate, layout, kind, grouped],
+            ragged_copy_ratio=copies_of[rate, layout, kind, grouped] * lone["ragged_copies"],
             kernel_s=lone[STARTS[start_of(rate, kind)]],
             source=FITTED,
         )

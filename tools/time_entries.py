@@ -33,6 +33,7 @@ class Entry:
     winograd: bool = False
     unaligned: bool = False
     channel_ratio: float = 0.0
+    ragged: bool = False
 
 
 def entries_of(trace: Trace, shape: BatchShape, rates: Mapping[WorkKind, Rate], *, training: bool) -> Iterator[Entry]:
@@ -85,4 +86,5 @@ def convolution_entry(one: ConvolutionPass, rate: Rate) -> Entry:
         winograd=one.winograd and rate is Rate.FP32,
         channel_ratio=one.channel_bytes / one.size_bytes,
         unaligned=one.unaligned and rate is Rate.FP16,
+        ragged=one.ragged,
     )

@@ -67,6 +67,7 @@ LONE_PRIORS = {
     "unaligned_ratio": (0.8, 0.3),
     "group_outputs": (16.0, 0.7),
     "copy_channels": (16.0, 0.7),
+    "ragged_copies": (1.0, 0.5),
 }
 LONE = {name: place for place, name in enumerate(LONE_PRIORS)}
 LAUNCH_STEP_S = 1e-3
@@ -129,6 +130,7 @@ class Table:
         self.wanted_bytes_per_cycle = np.array(cycle)
         self.cache_bytes = np.array([card.l2_bytes or 0.0 for card in self.cards])
         self.start = table[14].astype(int)
+        self.ragged = table[15].astype(bool)
         nchw = np.array([CELLS[c][1] is Layout.NCHW for c in self.cell])
         self.copies = nchw & np.array([CELLS[c][2] is WorkKind.CONV for c in self.cell])
         self.grouped_copies = nchw & np.array([CELLS[c][3] for c in self.cell])
@@ -167,6 +169,7 @@ class Table:
             entry.unaligned,
             entry.channel_ratio,
             start_of(entry.rate, entry.kind),
+            entry.ragged,
         )
 
     def at_peak_s(self) -> np.ndarray:
@@ -194,8 +197,10 @@ class Table:
         traffic = at_bandwidth * np.exp(-logs[cells + self.cell]) * back
         traffic = np.where(self.evaluation, traffic / value["evaluation_norm"], traffic)
         padded = 1 + value["copy_channels"] * self.channel_ratio
+        ragged = np.where(self.ragged, value["ragged_copies"], 1.0)
         copies = (
             padded
+            * ragged
             * at_bandwidth
             * (
                 np.where(self.copies, value["copy_ratio"], 0.0)
@@ -236,6 +241,7 @@ class Table:
             (lone_place("bytes_per_cycle"), -by_memory * issue),
             (lone_place("cache_ratio"), -by_memory * hit * (1 - hit)),
             (lone_place("operand_bytes_per_cycle"), by_compute * (1 / starved - 1)),
+            (lone_place("ragged_copies"), np.where(self.ragged, copies, 0.0)),
             (lone_place("overlap_power"), by_power),
         ):
             slope += np.bincount(self.run * len(logs) + column, amount, n * len(logs)).reshape(n, -1)

@@ -58,6 +58,8 @@ class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """Of convolutions: shares of both peaks in the backward pass / in the forward pass."""
     copy_ratio: float = 0.0
     """Bytes moved beside the kernel's own (layout conversion, casts) / its own bytes."""
+    ragged_copy_ratio: float = 0.0
+    """``copy_ratio`` of convolutions on images whose pixels are no multiple of eight."""
     kernel_s: float
     """Start and drain of one kernel on the device; of convolutions in fp32 also what the host fails to hide."""
     source: str

@@ -15,7 +15,10 @@ from canitrain.estimate.device_rates import CONVOLUTIONS, DeviceRates
 HALF_BYTES, FULL_BYTES = 2, 4
 """One number of a convolution's operands."""
 ALIGNED = 8
-"""Channels of half precision in 16 bytes, which tensor cores load at once (NVIDIA deep learning performance guide)."""
+"""Numbers of half precision in 16 bytes: what tensor cores load at once (NVIDIA deep learning performance guide), and
+what one thread moves at once."""
+WHOLE = 1e-3
+"""How near to a whole number the pixels of an image are where all images have one size."""
 WINOGRAD_SIDE = 3
 """Kernel side for which cuDNN has Winograd transforms in single precision, stride 1 (cuDNN developer guide)."""
 
@@ -46,6 +49,8 @@ class ConvolutionPass(Struct, frozen=True, kw_only=True):
     Infinite in grouped convolutions.
     """
     winograd: bool
+    ragged: bool
+    """Pixels of an image that threads cannot move eight at a time; unknown, so not, where images vary in size."""
     unaligned: bool
     """Channels that matrix units in half precision cannot load eight at a time."""
 
@@ -89,6 +94,7 @@ def convolution_passes(convolution: Convolution, shape: BatchShape) -> Iterator[
             outputs=math.inf if depthwise else columns,
             terms=terms if dense else math.inf,
             winograd=dense and convolution.kernel == (WINOGRAD_SIDE, WINOGRAD_SIDE) and convolution.stride == 1,
+            ragged=any(_is_ragged(pixels / shape.batch_size) for pixels in (source, target)),
             unaligned=dense and (convolution.in_channels % ALIGNED != 0 or convolution.out_channels % ALIGNED != 0),
         )
 
@@ -97,6 +103,11 @@ def convolution_passes(convolution: Convolution, shape: BatchShape) -> Iterator[
         yield one(Phase.BACKWARD, outputs, inputs * area)
     if convolution.input_gradient:
         yield one(Phase.BACKWARD, inputs, outputs * area)
+
+
+def _is_ragged(pixels: float) -> bool:
+    whole = round(pixels)
+    return abs(pixels - whole) < WHOLE and whole % ALIGNED != 0
 
 
 def convolution_times(trace: Trace, shape: BatchShape, device: DeviceRates) -> dict[tuple[Phase, WorkKind], float]:
@@ -122,7 +133,7 @@ def _pass_s(one: ConvolutionPass, device: DeviceRates) -> float:
     curve = device.grouped if one.grouped else device.curves[one.kind]
     at_peak_s = one.flops / device.flops_per_s[one.kind]
     at_bandwidth_s = device.traffic_s(one.size_bytes, one.size_bytes)
-    copies_s = at_bandwidth_s * curve.copy_ratio
+    copies_s = at_bandwidth_s * (curve.ragged_copy_ratio if one.ragged else curve.copy_ratio)
     if device.shapes is not None:
         outputs = device.shapes.group_outputs if one.grouped else device.shapes.outputs
         at_peak_s *= (1 + outputs / one.outputs) * (1 + device.shapes.terms / one.terms)
