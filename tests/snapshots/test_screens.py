@@ -36,6 +36,7 @@ CASES = {
 def screen(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
     host, columns, options = CASES[name]
     monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     arguments = ["check", *options.split(), "--hardware", str(HOSTS / f"{host}.json")]
     code = run(arguments)
     captured = capsys.readouterr()

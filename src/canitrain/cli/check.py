@@ -6,7 +6,7 @@ from canitrain.check import check
 from canitrain.cli import check_options as options
 from canitrain.cli.dataset import DatasetOptions, find_dataset, usual_dataset
 from canitrain.cli.machine import MachineOptions, find_machine, here
-from canitrain.cli.output import answer, check_writable, tell, terminal_columns, wants_color, write_file
+from canitrain.cli.output import answer, append_summary, check_writable, tell, terminal_columns, wants_color, write_file
 from canitrain.cli.recipe import PrecisionChoice, RecipeOptions, decide_recipe
 from canitrain.cli.verdict_code import exit_code
 from canitrain.core.accuracy import Measurement
@@ -105,9 +105,21 @@ def check_command(
         write_file(output, render(report, wanted, explain=explain))
         if not quiet:
             tell(f"{report.verdict.status.value}: the report is in {output}")
+    elif not quiet and wanted is Format.GITHUB:
+        _to_github(report, explain=explain)
     elif not quiet:
         answer(render(report, wanted, columns=terminal_columns(), color=wants_color(), explain=explain))
     return exit_code(report.verdict.status, fail_on, exit_zero=exit_zero)
+
+
+def _to_github(report: Report, *, explain: bool) -> None:
+    """Annotations to the log; the Markdown to the job's summary, or below them where there is none."""
+    if append_summary(render(report, Format.MARKDOWN, explain=explain)):
+        from canitrain.render.github import render_annotations  # noqa: PLC0415  # for this format only
+
+        answer(render_annotations(report))
+    else:
+        answer(render(report, Format.GITHUB, explain=explain))
 
 
 def _format(asked: Format | None, *, as_json: bool) -> Format:

@@ -12,6 +12,8 @@ from canitrain.core.errors import InputError
 
 FALLBACK_COLUMNS = 80
 """Where stdout is no terminal and COLUMNS is not set."""
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+"""The file that GitHub shows as a job's summary."""
 LAST_STANDARD_STREAM = 2
 """File descriptor of stderr; 0 and 1 are stdin and stdout."""
 
@@ -48,6 +50,24 @@ def write_file(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}", hint="choose another --output") from None
+
+
+def append_summary(text: str) -> bool:
+    """Append ``text`` to the summary of the GitHub job that this runs in; ``False`` where it runs in none.
+
+    Source: docs.github.com, "Workflow commands for GitHub Actions", adding a job summary. A summary that cannot be
+    written is told on stderr and counts as none.
+    """
+    path = os.environ.get(SUMMARY_VARIABLE)
+    if not path:
+        return False
+    try:
+        with Path(path).open("a", encoding="utf-8") as summary:
+            summary.write(text if text.endswith("\n") else f"{text}\n")
+    except OSError as error:
+        tell(f"warning: cannot write {SUMMARY_VARIABLE}: {error.strerror}")
+        return False
+    return True
 
 
 def tell(text: str) -> None:

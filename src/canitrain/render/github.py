@@ -16,7 +16,12 @@ from canitrain.render.words import RESOURCE, STATUS
 
 def render_github(report: Report, *, explain: bool = False) -> str:
     """One annotation a finding, one a warning, then the Markdown of the report."""
-    return "\n".join(_annotations(report)) + "\n\n" + render_markdown(report, explain=explain)
+    return render_annotations(report) + "\n" + render_markdown(report, explain=explain)
+
+
+def render_annotations(report: Report) -> str:
+    """The annotations alone, where the Markdown goes to the job's summary."""
+    return "\n".join(_annotations(report)) + "\n"
 
 
 def _annotations(report: Report) -> Iterator[str]:

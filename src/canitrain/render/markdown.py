@@ -19,7 +19,7 @@ def render_markdown(report: Report, *, explain: bool = False) -> str:
     asked = [f"- {label}: {escape(text)}" for label, text in asked_rows_with_batch(report).items()]
     sections += ["\n".join(others), "\n".join(asked)]
     sections += [_table(table) for table in all_tables(report, explain=explain)]
-    sections.append("\n".join(f"> **Warning** {escape(warning)}" for warning in headline.other_warnings(report)))
+    sections.append("\n>\n".join(f"> **Warning** {escape(warning)}" for warning in headline.other_warnings(report)))
     evidence = report.evidence
     sections.append(
         f"Memory {EVIDENCE[evidence.memory.level]}: {escape(evidence.memory.detail)}. "
