@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -220,13 +221,36 @@ def test_a_file_that_does_not_keep_the_protocol_is_refused(tmp_path, source, mes
         trace_spec(f"{file}:build")
 
 
+@pytest.mark.parametrize(
+    ("spec", "sized"),
+    [
+        ("timm:resnet50", "timm:resnet50@384"),
+        ("timm:resnet50@224", "timm:resnet50@384"),
+        ("/data/@home/my_model.py:build", "/data/@home/my_model.py:build@384"),
+    ],
+)
+def test_a_size_is_put_after_the_name_of_the_model(spec, sized):
+    assert specs.at_size(spec, 384) == sized
+
+
+@pytest.mark.parametrize("side", ["0", "x", "", "-1", "1.5"])
+def test_a_side_that_is_no_size_is_refused(tmp_path, side):
+    file = tmp_path / "own.py"
+    file.write_text("from torch import nn\nbuild = lambda: nn.Conv2d(3, 1, 1)", encoding="utf-8")
+    with pytest.raises(InputError, match="is no image size"):
+        trace_spec(f"{file}:build@{side}")
+
+
+def test_every_prefix_has_an_adapter_of_its_name():
+    folder = Path(specs.__file__).parent / "adapters"
+    assert all((folder / f"{prefix}.py").is_file() for prefix in specs.LIBRARIES)
+
+
 def test_a_missing_library_says_what_to_install(monkeypatch):
-    missing = specs.Library(
-        module="no.such", function="subject", requires="no_such_library", install="pip install it", example="x:y"
-    )
-    monkeypatch.setitem(specs.LIBRARIES, "gone", missing)
+    missing = specs.Library(install="pip install it", model="y")
+    monkeypatch.setitem(specs.LIBRARIES, "no_such_library", missing)
     with pytest.raises(MissingDependencyError) as caught:
-        trace_spec("gone:model")
+        trace_spec("no_such_library:model")
     assert "pip install it" in caught.value.hint
 
 

@@ -18,48 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Library:
-    """Where a prefix leads: the adapter's module, its function from name to subject, and what to install."""
+    """What a prefix needs; the module of that name in ``adapters`` has its function from model name to subject."""
 
-    module: str
-    function: str
-    requires: str
-    """The import that fails where the library is missing."""
     install: str
-    example: str
+    """How to get the package that the prefix is the name of."""
+    model: str
+    """One of its models, for an example."""
     sized: bool = False
     """Whether a name can end in ``@384``, the side of the square to trace at in place of the model's own."""
 
 
 LIBRARIES = {
-    "timm": Library(
-        module="canitrain.trace.adapters.timm",
-        function="subject",
-        requires="timm",
-        install="pip install timm",
-        example="timm:resnet50",
-        sized=True,
-    ),
-    "torchvision": Library(
-        module="canitrain.trace.adapters.torchvision",
-        function="subject",
-        requires="torchvision",
-        install="pip install torchvision",
-        example="torchvision:fasterrcnn_resnet50_fpn",
-    ),
-    "yolov5": Library(
-        module="canitrain.trace.adapters.yolov5",
-        function="subject",
-        requires="yolov5",
-        install="pip install yolov5==7.0.14",
-        example="yolov5:yolov5s",
-    ),
-    "effdet": Library(
-        module="canitrain.trace.adapters.effdet",
-        function="subject",
-        requires="effdet",
-        install="pip install effdet",
-        example="effdet:tf_efficientdet_d0",
-    ),
+    "timm": Library(install="pip install timm", model="resnet50", sized=True),
+    "torchvision": Library(install="pip install torchvision", model="fasterrcnn_resnet50_fpn"),
+    "yolov5": Library(install="pip install yolov5==7.0.14", model="yolov5s"),
+    "effdet": Library(install="pip install effdet", model="tf_efficientdet_d0"),
 }
 """Every prefix that a spec can have, besides a Python file."""
 
@@ -70,14 +43,26 @@ def at_size(spec: str, image_size: int) -> str:
     Raises:
         InputError: the library's models take any size, which is then asked of ``check``, or state their own.
     """
-    prefix = spec.rpartition(":")[0]
+    prefix, _, name = spec.rpartition(":")
     library = LIBRARIES.get(prefix)
-    if not prefix.endswith(".py") and (library is None or not library.sized):
+    if not of_a_file(spec) and (library is None or not library.sized):
         raise InputError(
             f"{spec} is not traced at a size of one's choice",
             hint="leave --image-size out; check --image-size takes any",
         )
-    return f"{spec.partition('@')[0]}@{image_size}"
+    return f"{prefix}:{split_side(name)[0]}@{image_size}"
+
+
+def split_side(name: str) -> tuple[str, int | None]:
+    """``resnet50@384`` as the model and the side in pixels, which is ``None`` where the name has none.
+
+    Raises:
+        InputError: what follows the ``@`` is no size.
+    """
+    model, separator, side = name.partition("@")
+    if separator and not (side.isdecimal() and int(side) > 0):
+        raise InputError(f"{side!r} is no image size", hint=f"write it like {model}@384")
+    return model, int(side) if separator else None
 
 
 def trace_spec(spec: str, *, begins: Callable[[], None] = lambda: None) -> ModelProfile:
@@ -118,19 +103,15 @@ def subject_of(spec: str) -> Subject:
         _need("torch", "pip install torch")
         from canitrain.trace.adapters.file import file_subject  # noqa: PLC0415 - imports torch
 
-        function, _, side = name.partition("@")
-        return file_subject(prefix, function, int(side) if side else None)
+        return file_subject(prefix, *split_side(name))
     library = LIBRARIES.get(prefix)
     if library is None:
         raise InputError(f"{prefix!r} is no library that can be traced", hint=f"write it like {_examples()}")
-    return _adapter(library)(name)
-
-
-def _adapter(library: Library) -> Callable[[str], Subject]:
     _need("torch", "pip install torch")
-    _need(library.requires, library.install)
-    function: Callable[[str], Subject] = getattr(importlib.import_module(library.module), library.function)
-    return function
+    _need(prefix, library.install)
+    adapter = importlib.import_module(f"canitrain.trace.adapters.{prefix}")
+    made: Subject = adapter.subject(name)
+    return made
 
 
 def _need(package: str, install: str) -> None:
@@ -143,4 +124,4 @@ def _need(package: str, install: str) -> None:
 
 
 def _examples() -> str:
-    return ", ".join([*(library.example for library in LIBRARIES.values()), "FILE.py:build"])
+    return ", ".join([*(f"{prefix}:{library.model}" for prefix, library in LIBRARIES.items()), "FILE.py:build"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from canitrain.core.errors import InputError
 from canitrain.core.profile import Defaults, ImageSize, Implementation, Precision, SizeRule
 from canitrain.trace.adapters.timm_names import TITLES, alias_of
+from canitrain.trace.spec import split_side
 from canitrain.trace.stages import STAGE_LIMIT, divide
 from canitrain.trace.subject import Built, Subject
 
@@ -36,7 +37,8 @@ def subject(name: str) -> Subject:
     Raises:
         InputError: timm knows no such model, or the side is no number.
     """
-    name, side = _named_size(name)
+    name, side = split_side(name)
+    _refuse_unknown(name)
     options = _classes_option(name) | ({"img_size": side} if side and _takes_size(name) else {})
     model = _create(name, options)
     config = model.pretrained_cfg or {}
@@ -102,18 +104,14 @@ def _multiple(side: float) -> int:
     return max(1, round(side / _STRIDE)) * _STRIDE
 
 
-def _named_size(text: str) -> tuple[str, int | None]:
+def _refuse_unknown(name: str) -> None:
     import timm  # noqa: PLC0415 - only tracing needs it
 
-    name, separator, size = text.partition("@")
-    if separator and not (size.isdecimal() and int(size) > 0):
-        raise InputError(f"{size!r} is no image size", hint=f"write it like timm:{name}@384")
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=5)
         raise InputError(
             f"timm knows no model {name!r}", hint=f"near: {', '.join(near)}" if near else "see timm.list_models()"
         )
-    return name, int(size) if separator else None
 
 
 _SIZED = (
