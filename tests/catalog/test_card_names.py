@@ -90,6 +90,10 @@ MEANT = {
     "GTX 3060": "GeForce RTX 3060",
     "RTX 1080 Ti": "GeForce GTX 1080 Ti",
     "Quadro A6000": "RTX A6000",
+    "GTX TITAN": "GeForce GTX TITAN",
+    "Tesla K40c": "Tesla K40m",
+    "rtx6000ada": "RTX 6000 Ada Generation",
+    "m2ultra": "Apple M2 Ultra",
 }
 
 
@@ -109,6 +113,9 @@ def test_a_typed_name_finds_the_card_that_is_meant(text: str) -> None:
         ("TITAN X", "say which: GeForce GTX TITAN X, TITAN X (Pascal)"),
         ("GTX 1650 Ti", "say which: GeForce GTX 1650 Ti Laptop GPU, GeForce GTX 1650 Ti with Max-Q Design"),
         ("gtx 6000", "say which"),
+        ("titan", "say which"),
+        ("H100 80GB HBM3e", "H100 NVL"),
+        ("T4 (Kaggle x2)", "Tesla T4"),
         ("T4 (2)", "Tesla T4"),
         ("p4d.24xlarge", '--gpu "8x A100 40GB"'),
         ("Standard_NC24ads_A100_v4", '--gpu "A100 80GB PCIe"'),
@@ -168,6 +175,8 @@ def test_a_laptop_is_only_found_by_saying_so() -> None:
         ("T4(2x)", ["Tesla T4"] * 2),
         ("8 x V100 (32 GB)", ["Tesla V100-SXM2-32GB"] * 8),
         ("T4+L4", ["Tesla T4", "L4"]),
+        ("dual 2080Ti", ["GeForce RTX 2080 Ti"] * 2),
+        ("single T4", ["Tesla T4"]),
         ("2x Ryzen AI Max+ 395", ["Radeon 8060S"] * 2),
         ("NVIDIA V100 (Big Basin, NVLink)", ["Tesla V100-SXM2-16GB"]),
     ],

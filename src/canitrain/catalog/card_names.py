@@ -39,7 +39,7 @@ _AROUND = frozenset(("nvl72", "colab", "kaggle", "gcd", "grace", "lovelace"))
 _SERIES = frozenset(("rtx", "gtx", "gt", "rx", "quadro"))
 """Mistaken for one another (``GTX 2080 Ti``): the number alone tells the card."""
 _SPLIT_PREFIX = re.compile(r"^(rtx|gtx|rx|gt|arc)(?=[\da])|^(?:titan)(?=x|v|rtx)")
-_SPLIT_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m)(super|s)?$")
+_SPLIT_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m|ada)(super|s)?$|^(m\d)(pro|max|ultra)$")
 _WATTS = re.compile(r"^\d+w$")
 _MEMORY = re.compile(r"(?<![\w.])(\d+)\s*(?:gib|gb|g)(?!\w)")
 _COUNT_BEFORE = re.compile(
@@ -50,6 +50,8 @@ _COUNT_AFTER = re.compile(
     r"^(?P<name>.+?)\s*(?<![rt])(?<!\bm)(?<!fle)(?<!dg)(?<!hg)[x\u00d7*]\s*(?P<count>\d{1,3})$", re.IGNORECASE
 )
 """``T4 x2``, ``L40Sx8``; but ``rx 580``, ``gtx 970``, ``GeForce MX250``, ``Flex 170`` and ``DGX-2`` are names."""
+_NUMBERS = {"one": 1, "single": 1, "two": 2, "dual": 2, "three": 3, "four": 4, "quad": 4, "eight": 8}
+_COUNT_IN_WORDS = re.compile(rf"^({'|'.join(_NUMBERS)})\s+(?=\S)", re.IGNORECASE)
 _COUNT_IN_BRACKETS = re.compile(r"\s*\(\s*(?:[x\u00d7*]\s*(\d{1,3})|(\d{1,3})\s*[x\u00d7*])\s*\)\s*$", re.IGNORECASE)
 """``T4 (x2)``."""
 _SEPARATOR = re.compile(r"(?:[,;]|(?<!max)\+|(?<=\s)and(?=\s))(?![^(]*\))", re.IGNORECASE)
@@ -128,6 +130,7 @@ def without_series(wanted: CardName) -> CardName:
 
 
 def _counted(entry: str, whole: str) -> tuple[int, str]:
+    entry = _COUNT_IN_WORDS.sub(lambda found: f"{_NUMBERS[found[1].lower()]}x ", entry)
     entry = _COUNT_IN_BRACKETS.sub(lambda found: f" x{found[1] or found[2]}", entry)
     found = _COUNT_BEFORE.match(entry) or _COUNT_AFTER.match(entry)
     numbers = found.groupdict() if found else {}
@@ -147,7 +150,8 @@ def _split(word: str) -> list[str]:
     if suffix is None:
         return [*head, rest]
     spelled = {"s": "super", "m": "laptop"}
-    return [*head, suffix[1], *(spelled.get(part, part) for part in suffix.groups()[1:] if part)]
+    number, *parts = (part for part in suffix.groups() if part)
+    return [*head, number, *(spelled.get(part, part) for part in parts)]
 
 
 def _same_size(typed_gib: float | None, card_gib: float) -> bool:

@@ -26,8 +26,8 @@ from canitrain.core.hardware import Gpu
 from canitrain.core.units import format_bytes
 
 _SUGGESTIONS = 4
-_BRACKETS = re.compile(r"\((?!\s*\d+\s*\))[^)]*\)")
-"""A remark; a number alone may be a count or a size, and is not left out."""
+_BRACKETS = re.compile(r"\((?!\s*\d+\s*\)|[^)]*\bx\s*\d|[^)]*\d\s*x\b)[^)]*\)", re.IGNORECASE)
+"""A remark; what may be a count is not left out."""
 _SLICE = re.compile(r"\bmig\b|\b\d+g\.\d+gb\b", re.IGNORECASE)
 """NVIDIA's names of MIG slices: ``MIG 1g.10gb``."""
 _ALIKE = 0.4
