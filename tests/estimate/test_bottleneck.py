@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pencil
 import pytest
 from host_cases import coco, machine
 from msgspec.structs import replace
@@ -24,6 +25,12 @@ def timed(hardware, *, workers, gpu="Tesla T4", batch_size=16):
     return run_time(profile, recipe, coco(), batch_size, catalog.find_card(gpu), hardware, fed, costs.time)
 
 
+def pencil_run(**rates):
+    recipe = replace(pencil.RECIPE, gpus=2, batch_size=16)
+    fed = pencil.feed(**rates)
+    return run_time(pencil.PROFILE, recipe, pencil.DATASET, 16, pencil.CARD, pencil.HARDWARE, fed, pencil.CALIBRATION)
+
+
 @pytest.mark.parametrize(
     # COCO's 19.3 GB fit into 64 GiB of RAM, where decoding is left, but not into 8.
     ("ram_gib", "expected"),
@@ -40,3 +47,20 @@ def test_sixteen_cores_and_nvme_leave_the_card_busy(gpu):
     time = timed(machine(cores=16, kind=StorageKind.NVME), workers=16, gpu=gpu, batch_size=64)
     assert time.bottleneck in {Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH}
     assert time.step_s.expected == pytest.approx(time.parts.device_s)
+
+
+def test_what_a_slow_loader_hides_is_not_the_bottleneck():
+    time = pencil_run(loader_images_per_s=10.0)
+    # 2 cards x 16 images at 10 a second: the next batch is read while gradients are exchanged
+    assert time.step_s.expected == pytest.approx(3.2)
+    assert time.bottleneck is Bottleneck.DECODE
+
+
+def test_a_loader_slower_than_the_device_but_not_than_device_and_exchange_is_not_the_bottleneck():
+    alone = pencil_run()
+    device_s, exchange_s = alone.parts.device_s, alone.parts.communication_s
+    between_s = device_s + exchange_s / 2
+    time = pencil_run(loader_images_per_s=2 * 16 / between_s)
+    assert time.parts.loader_s == pytest.approx(between_s)
+    assert time.step_s.expected == pytest.approx(device_s + exchange_s)
+    assert time.bottleneck is alone.bottleneck

@@ -147,15 +147,19 @@ class StepParts(Struct, frozen=True, kw_only=True):
         return max(self.compute_s, self.launches_s) + self.waits_s
 
     @property
-    def step_s(self) -> float:
-        """Seconds of the step: the slowest part plus ``communication_s``.
+    def training_s(self) -> float:
+        """All but the wait for images: device, launching host and exchange between GPUs."""
+        return self.device_s + self.communication_s
 
-        With ``loads_between_steps``: device, loader and storage one after the other.
+    @property
+    def step_s(self) -> float:
+        """Seconds of the step: the slowest of training, loader and storage, which work side by side.
+
+        With ``loads_between_steps``: one after the other.
         """
-        device_s = self.device_s
         if self.loads_between_steps:
-            return device_s + self.loader_s + self.storage_s + self.communication_s
-        return max(device_s, self.loader_s, self.storage_s) + self.communication_s
+            return self.training_s + self.loader_s + self.storage_s
+        return max(self.training_s, self.loader_s, self.storage_s)
 
 
 class Time(Struct, frozen=True, kw_only=True):

@@ -18,12 +18,7 @@ from canitrain.core.units import format_bytes, format_duration
 
 LOADING = "loading"
 """The share of a CPU's seconds that goes into loading images."""
-_DEVICE_BOUND = (
-    Bottleneck.GPU_COMPUTE,
-    Bottleneck.GPU_MEMORY_BANDWIDTH,
-    Bottleneck.LAUNCHES,
-    Bottleneck.CPU_COMPUTE,
-)
+_WAITS_FOR_IMAGES = (Bottleneck.DECODE, Bottleneck.STORAGE)
 
 
 class Correction(Struct, frozen=True, kw_only=True):
@@ -150,14 +145,13 @@ def _time(time: Time, ratio: float, *, low_ratio: float, high_ratio: float) -> T
     factor = after.step_s / before.step_s
     waiting = {Bottleneck.DECODE: after.loader_s, Bottleneck.STORAGE: after.storage_s}
     slowest = max(waiting, key=lambda each: waiting[each])
-    device_bound = after.device_s >= waiting[slowest]
-    kept = time.bottleneck if time.bottleneck in _DEVICE_BOUND else Bottleneck.GPU_COMPUTE
-    exchanging = time.bottleneck in (Bottleneck.COMMUNICATION, Bottleneck.NETWORK)
-    bottleneck = time.bottleneck if exchanging else kept if device_bound else slowest
+    fed = after.training_s >= waiting[slowest]
+    kept = Bottleneck.GPU_COMPUTE if time.bottleneck in _WAITS_FOR_IMAGES else time.bottleneck
+    bottleneck = kept if fed else slowest
 
     def scaled(interval: Interval) -> Interval:
         moved = interval.scaled(factor)
-        if not device_bound or after.loads_between_steps:
+        if not fed or after.loads_between_steps:
             return moved
         return Interval(low=moved.expected * low_ratio, expected=moved.expected, high=moved.expected * high_ratio)
 

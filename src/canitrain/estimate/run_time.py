@@ -1,4 +1,4 @@
-"""Step, epoch and whole run: the slowest of device, launches and feed, plus exchange, validation and fixed costs."""
+"""Step, epoch and whole run: the slower of training and feed, plus validation and fixed costs."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _with_feed(
     device: GpuSpec | Cpu,
     width: LevelWidth,
 ) -> _Step:
-    """The step as the slowest of its parts, or as their sum where nothing loads beside it, plus the exchange.
+    """The step as the slowest of training, loader and storage, or as their sum where nothing loads beside it.
 
     On a CPU loading shares the cores and is part of the device's seconds.
     """
@@ -160,19 +160,17 @@ def _with_feed(
     together = max if feed.overlaps else _plus
     return _Step(
         step_s=Interval(
-            low=together(parts.device_s * width.low_ratio, loading.low, storing.low)
-            + step.communication_s * width.low_ratio,
+            low=together(parts.training_s * width.low_ratio, loading.low, storing.low),
             expected=parts.step_s,
-            high=together(parts.device_s * width.high_ratio, loading.high, storing.high)
-            + step.communication_s * width.high_ratio,
+            high=together(parts.training_s * width.high_ratio, loading.high, storing.high),
         ),
         parts=parts,
         bottleneck=_bottleneck(step, parts, on_cpu=on_cpu),
     )
 
 
-def _plus(device_s: float, loading_s: float, storing_s: float) -> float:
-    return device_s + loading_s + storing_s
+def _plus(training_s: float, loading_s: float, storing_s: float) -> float:
+    return training_s + loading_s + storing_s
 
 
 def _seconds(images: int, rate: Interval) -> Interval:
@@ -187,13 +185,16 @@ def _bottleneck(step: StepTime, parts: StepParts, *, on_cpu: bool) -> Bottleneck
         device = Bottleneck.LAUNCHES
     else:
         device = Bottleneck.GPU_MEMORY_BANDWIDTH if step.bandwidth_bound else Bottleneck.GPU_COMPUTE
-    candidates = {
+    working = {
         Bottleneck.LAUNCHES: parts.launches_s,
-        Bottleneck.DECODE: parts.loader_s,
-        Bottleneck.STORAGE: parts.storage_s,
         Bottleneck.NETWORK if step.network_bound else Bottleneck.COMMUNICATION: parts.communication_s,
     }
-    candidates[device] = max(candidates.get(device, 0.0), parts.compute_s)
+    working[device] = max(working.get(device, 0.0), parts.compute_s)
+    waiting = {Bottleneck.DECODE: parts.loader_s, Bottleneck.STORAGE: parts.storage_s}
+    if parts.loads_between_steps:
+        candidates = working | waiting
+    else:
+        candidates = waiting if max(waiting.values()) > parts.training_s else working
     return max(candidates, key=lambda name: candidates[name])
 
 

@@ -108,14 +108,17 @@ def _time(report: Report, width: int) -> list[Line]:
 def _step_parts(time: Time) -> str:
     """How the parts make the step: side by side, or with no loader processes one after the other."""
     parts = time.parts
-    told = parts.waits_s > TOLD_RATIO * parts.device_s
-    waits = f" (and {format_duration(parts.waits_s)} in which these two wait for each other)" if told else ""
-    device = _named({"compute": parts.compute_s, "launches": parts.launches_s}) + waits
+    beside = []
+    if parts.waits_s > TOLD_RATIO * parts.device_s:
+        beside.append(f"and {format_duration(parts.waits_s)} in which these two wait for each other")
+    if parts.communication_s > 0:
+        beside.append(f"and {format_duration(parts.communication_s)} between GPUs")
+    device = _named({"compute": parts.compute_s, "launches": parts.launches_s})
+    device += f" ({', '.join(beside)})" if beside else ""
     feed = _named({"loader": parts.loader_s, "disk": parts.storage_s})
-    exchange = f"; plus {format_duration(parts.communication_s)} between GPUs" if parts.communication_s > 0 else ""
     if parts.loads_between_steps:
-        return f"the slower of {device}; plus, with no loader processes, {feed}{exchange}"
-    return f"the slowest of {', '.join(part for part in (device, feed) if part)}{exchange}"
+        return f"the slower of {device}; plus, with no loader processes, {feed}"
+    return f"the slowest of {', '.join(part for part in (device, feed) if part)}"
 
 
 def _named(parts_s: dict[str, float]) -> str:
