@@ -29,7 +29,7 @@ def png(path: Path, width: int, height: int) -> Path:
 
 def text(path: Path, content: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     return path
 
 

@@ -77,12 +77,16 @@ def test_the_probe_agrees_with(program, hardware):
 def test_no_memory_limit_of_our_control_group_is_overlooked(hardware):
     """Every limit file on the way up, found without the probe's own walk."""
     limits = []
-    lines = Path("/proc/self/cgroup").read_text().splitlines() if LINUX else []
+    lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines() if LINUX else []
     for controllers, path in (line.split(":", 2)[1:] for line in lines):
         for root, name in (("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")):
             if controllers in {"", "memory"}:
                 folders = [Path(root + path), *Path(root + path).parents]
-                limits += [(folder / name).read_text().strip() for folder in folders if (folder / name).is_file()]
+                limits += [
+                    (folder / name).read_text(encoding="utf-8").strip()
+                    for folder in folders
+                    if (folder / name).is_file()
+                ]
     least = min((int(text) for text in limits if text.isdecimal()), default=2**63)
     found = min((bound.value for bound in hardware.ram.bounds if bound.name.startswith("cgroup")), default=2**63)
     assert found == least or (found == 2**63 and least >= 2**60)

@@ -94,7 +94,7 @@ def memory_rate(budget_s: float) -> Known[float] | Unknown:
     end = time.perf_counter() + budget_s
     best = 0.0
     with ThreadPoolExecutor(threads) as pool:
-        while best == 0.0 or time.perf_counter() < end:
+        while not best or time.perf_counter() < end:
             start = time.perf_counter()
             list(pool.map(copy, pairs))
             best = max(best, 2 * threads * copy_bytes / (time.perf_counter() - start))

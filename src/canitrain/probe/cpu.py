@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from canitrain.core.fact import Known, Unknown
-from canitrain.core.hardware import Bound, Cpu
+from canitrain.core.hardware import Cpu
 from canitrain.core.units import GHZ, KHZ, MHZ
 from canitrain.probe.host import Host, derive, filled, first_known, positive
-from canitrain.probe.limits import Limits
+from canitrain.probe.limits import Limits, least
 
 X86_EXTENSIONS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
 MACOS_FLAGS = {name: name.upper() for name in X86_EXTENSIONS} | {"sse4_2": "SSE4.2", "avx": "AVX1.0"}
@@ -27,36 +29,14 @@ def read_cpu(host: Host, limits: Limits) -> Cpu:
     architecture = derive(host.platform, lambda platform: filled(platform.machine.lower()))
     match host.system:
         case "Linux":
-            cpu = _linux(host, architecture)
+            return _linux(host, limits, architecture)
         case "Darwin":
-            cpu = _macos(host, architecture)
+            return _macos(host, limits, architecture)
         case _:
-            cpu = _windows(host, architecture)
-    usable = _least(cpu.logical_cores, limits)
-    return Cpu(
-        model=cpu.model,
-        architecture=architecture,
-        physical_cores=cpu.physical_cores,
-        logical_cores=cpu.logical_cores,
-        usable_cores=usable,
-        bounds=limits.core_bounds,
-        base_hz=cpu.base_hz,
-        max_hz=cpu.max_hz,
-        vector_extensions=cpu.vector_extensions,
-    )
+            return _windows(host, limits, architecture)
 
 
-def _least(logical: Known[int] | Unknown, limits: Limits) -> Known[float] | Unknown:
-    """The least of the logical cores and every bound; unknown where a bound that may be lower could not be read."""
-    if limits.unread_cores:
-        return Unknown(reason=f"a limit could not be read: {limits.unread_cores[0]}")
-    if isinstance(logical, Unknown):
-        return logical
-    least = min((Bound(name=logical.source, value=logical.value), *limits.core_bounds), key=lambda bound: bound.value)
-    return Known(value=float(least.value), source=least.name)
-
-
-def _linux(host: Host, architecture: Known[str] | Unknown) -> Cpu:
+def _linux(host: Host, limits: Limits, architecture: Known[str] | Unknown) -> Cpu:
     text = host.read("/proc/cpuinfo")
     processors = derive(text, parse_cpuinfo)
     first = derive(processors, lambda rows: rows[0])
@@ -67,34 +47,36 @@ def _linux(host: Host, architecture: Known[str] | Unknown) -> Cpu:
     )
     max_hz = derive(host.read(f"{frequency}/cpuinfo_max_freq"), lambda khz: positive(khz) * KHZ)
     return _cpu(
+        limits,
         model=model,
         architecture=architecture,
-        physical=derive(processors, _physical_cores),
-        logical=derive(processors, len),
+        physical_cores=derive(processors, _physical_cores),
+        logical_cores=derive(processors, len),
         base_hz=first_known(
             derive(host.read(f"{frequency}/base_frequency"), lambda khz: positive(khz) * KHZ),
             derive(model, _stated_hz),
             derive(first, _virtual_hz, "cpu MHz of a virtual machine in /proc/cpuinfo"),
         ),
         max_hz=max_hz,
-        vector=derive(first, _extensions),
+        vector_extensions=derive(first, _extensions),
     )
 
 
-def _macos(host: Host, architecture: Known[str] | Unknown) -> Cpu:
+def _macos(host: Host, limits: Limits, architecture: Known[str] | Unknown) -> Cpu:
     """Source: ``sysctl`` names of Apple's "Determining system capabilities". Apple silicon states no clock."""
     facts = derive(
         host.run("sysctl", "hw", "machdep.cpu"),
         lambda text: dict(line.split(": ", 1) for line in text.splitlines() if ": " in line),
     )
     return _cpu(
+        limits,
         model=derive(facts, lambda row: filled(row["machdep.cpu.brand_string"])),
         architecture=architecture,
-        physical=derive(facts, lambda row: positive(row["hw.physicalcpu"])),
-        logical=derive(facts, lambda row: positive(row["hw.logicalcpu"])),
+        physical_cores=derive(facts, lambda row: positive(row["hw.physicalcpu"])),
+        logical_cores=derive(facts, lambda row: positive(row["hw.logicalcpu"])),
         base_hz=derive(facts, lambda row: float(positive(row["hw.cpufrequency"]))),
         max_hz=derive(facts, lambda row: float(positive(row["hw.cpufrequency_max"]))),
-        vector=derive(facts, _macos_extensions),
+        vector_extensions=derive(facts, _macos_extensions),
     )
 
 
@@ -105,40 +87,45 @@ def _macos_extensions(row: dict[str, str]) -> tuple[str, ...]:
     return tuple(name for name in X86_EXTENSIONS if MACOS_FLAGS[name] in flags)
 
 
-def _windows(host: Host, architecture: Known[str] | Unknown) -> Cpu:
+def _windows(host: Host, limits: Limits, architecture: Known[str] | Unknown) -> Cpu:
     from canitrain.probe.cpuinfo_cache import cpuinfo_flags  # noqa: PLC0415 - only where the system has no file for it
 
     name = host.run("reg", "query", REGISTRY_KEY, "/v", "ProcessorNameString")
     speed = host.run("reg", "query", REGISTRY_KEY, "/v", "~MHz")
     return _cpu(
+        limits,
         model=derive(name, lambda text: filled(text.split("REG_SZ", 1)[1].strip())),
         architecture=architecture,
-        physical=derive(host.psutil("cpu_count_physical", int), positive),
-        logical=derive(host.psutil("cpu_count", int), positive),
+        physical_cores=derive(host.psutil("cpu_count_physical", int), positive),
+        logical_cores=derive(host.psutil("cpu_count", int), positive),
         base_hz=derive(speed, lambda text: positive(int(text.split("REG_DWORD", 1)[1].strip(), 16)) * MHZ),
         max_hz=Unknown(reason="Windows states no turbo clock"),
-        vector=derive(cpuinfo_flags(host), lambda flags: tuple(name for name in X86_EXTENSIONS if name in flags)),
+        vector_extensions=derive(cpuinfo_flags(host), _x86_extensions),
     )
 
 
-def _cpu(  # noqa: PLR0917
+def _cpu(
+    limits: Limits,
+    *,
     model: Known[str] | Unknown,
     architecture: Known[str] | Unknown,
-    physical: Known[int] | Unknown,
-    logical: Known[int] | Unknown,
+    physical_cores: Known[int] | Unknown,
+    logical_cores: Known[int] | Unknown,
     base_hz: Known[float] | Unknown,
     max_hz: Known[float] | Unknown,
-    vector: Known[tuple[str, ...]] | Unknown,
+    vector_extensions: Known[tuple[str, ...]] | Unknown,
 ) -> Cpu:
+    """What a system says, under the limits on this process."""
     return Cpu(
         model=model,
         architecture=architecture,
-        physical_cores=physical,
-        logical_cores=logical,
-        usable_cores=Unknown(reason="limits not applied yet"),
+        physical_cores=physical_cores,
+        logical_cores=logical_cores,
+        usable_cores=least(logical_cores, limits.core_bounds, limits.unread_cores),
+        bounds=limits.core_bounds,
         base_hz=base_hz,
         max_hz=max_hz,
-        vector_extensions=vector,
+        vector_extensions=vector_extensions,
     )
 
 
@@ -162,10 +149,13 @@ def _physical_cores(rows: tuple[dict[str, str], ...]) -> int:
 
 def _extensions(row: dict[str, str]) -> tuple[str, ...]:
     if "flags" in row:
-        flags = set(row["flags"].split())
-        return tuple(name for name in X86_EXTENSIONS if name in flags)
+        return _x86_extensions(row["flags"].split())
     features = row["Features"].split()
     return tuple(dict.fromkeys(ARM_EXTENSIONS[name] for name in features if name in ARM_EXTENSIONS))
+
+
+def _x86_extensions(flags: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name in X86_EXTENSIONS if name in flags)
 
 
 def _stated_hz(model: str) -> float:

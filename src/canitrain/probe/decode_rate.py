@@ -36,7 +36,7 @@ def decode_s_per_megapixel(files: tuple[Path, ...], budget_s: float) -> Known[fl
     pixels, seconds = 0, 0.0
     decode(encoded[0])  # the first call loads tables
     end = time.perf_counter() + budget_s
-    while seconds == 0.0 or time.perf_counter() < end:
+    while not seconds or time.perf_counter() < end:
         for raw in encoded:
             # Processor time, so that other programs do not count.
             start = time.process_time()

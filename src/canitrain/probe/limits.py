@@ -73,6 +73,16 @@ def read_limits(host: Host) -> Limits:
     )
 
 
+def least(fact: Known[int] | Unknown, bounds: tuple[Bound, ...], unread: tuple[str, ...]) -> Known[float] | Unknown:
+    """The least of ``fact`` and ``bounds``, by its name; unknown where a bound that may be lower was ``unread``."""
+    if unread:
+        return Unknown(reason=f"a limit could not be read: {unread[0]}")
+    if isinstance(fact, Unknown):
+        return fact
+    lowest = min((Bound(name=fact.source, value=fact.value), *bounds), key=lambda bound: bound.value)
+    return Known(value=float(lowest.value), source=lowest.name)
+
+
 def parse_ulimits(text: str) -> dict[str, int]:
     """Soft limits of ``/proc/self/limits`` by row, without unlimited ones; raises ValueError for another text."""
     header, *rows = text.splitlines()
@@ -85,11 +95,11 @@ def parse_ulimits(text: str) -> dict[str, int]:
 
 def _least_by_name(bounds: list[Bound]) -> tuple[Bound, ...]:
     """One bound a name: of nested groups the least binds."""
-    least: dict[str, Bound] = {}
+    kept: dict[str, Bound] = {}
     for bound in bounds:
-        if bound.name not in least or bound.value < least[bound.name].value:
-            least[bound.name] = bound
-    return tuple(least.values())
+        if bound.name not in kept or bound.value < kept[bound.name].value:
+            kept[bound.name] = bound
+    return tuple(kept.values())
 
 
 def _field(text: str, key: str) -> str:

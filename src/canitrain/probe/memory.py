@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from canitrain.core.fact import Known, Unknown
-from canitrain.core.hardware import Bound, Ram
+from canitrain.core.hardware import Ram
 from canitrain.core.units import KIB_BYTES
 from canitrain.probe.host import Host, derive, first_known, not_negative, positive
-from canitrain.probe.limits import Limits
+from canitrain.probe.limits import Limits, least
 
 
 def read_ram(host: Host, limits: Limits) -> Ram:
@@ -30,7 +29,7 @@ def read_ram(host: Host, limits: Limits) -> Ram:
     return Ram(
         total_bytes=total,
         available_bytes=available,
-        usable_bytes=_least(available, limits),
+        usable_bytes=derive(least(available, limits.ram_room_bytes, limits.unread_ram), int),
         bounds=limits.ram_bounds,
         swap_bytes=swap,
         shm_bytes=shm,
@@ -45,15 +44,3 @@ def parse_meminfo(text: str) -> dict[str, int]:
         number, _, unit = value.strip().partition(" ")
         rows[key] = not_negative(number) * (KIB_BYTES if unit == "kB" else 1)
     return rows
-
-
-def _least(available: Known[int] | Unknown, limits: Limits) -> Known[int] | Unknown:
-    """The least of what is available and what every limit leaves; unknown where a limit could not be read."""
-    if limits.unread_ram:
-        return Unknown(reason=f"a limit could not be read: {limits.unread_ram[0]}")
-    if isinstance(available, Unknown):
-        return available
-    least = min(
-        (*limits.ram_room_bytes, Bound(name=available.source, value=available.value)), key=lambda bound: bound.value
-    )
-    return Known(value=int(least.value), source=least.name)
