@@ -19,8 +19,6 @@ class Exchange(Struct, frozen=True, kw_only=True):
     """Not hidden under the backward pass: adds to the step."""
     host_s: float
     """Work of the one Python process (DataParallel), on top of its launches."""
-    launch_factor: float
-    """How many replicas one Python process launches for."""
     ring_s: float = 0.0
     """The whole exchange of gradients under DDP, hidden or not."""
     sent_bytes: float = 0.0
@@ -61,6 +59,11 @@ def network_passes(gpus: int, nodes: int) -> float:
             return 2 * (gpus - 1) / gpus
 
 
+def launched_replicas(strategy: Strategy, gpus: int) -> int:
+    """How many replicas one Python process launches for: DataParallel has one process for all ``gpus``."""
+    return gpus if strategy is Strategy.DP else 1
+
+
 def exchange(
     strategy: Strategy,
     *,
@@ -87,12 +90,12 @@ def exchange(
         gradient_bytes: fp32 gradients (autocast keeps them so).
         parameter_tensors: Tensors that DataParallel copies one by one.
         batch_bytes: The whole batch as it lies on GPU 0.
-        backward_s: One card's backward pass.
+        backward_s: From the first kernel of one card's backward pass to its last, with what they wait for launches.
         card: Any of the equal cards.
         links: Calibration.
     """
     if gpus == 1:
-        return Exchange(exposed_s=0.0, host_s=0.0, launch_factor=1.0)
+        return Exchange(exposed_s=0.0, host_s=0.0)
     inside_bytes_per_s = ring_bytes_per_s(card, links) if gpus > nodes else pcie_bytes_per_s(card, links)
     match strategy:
         case Strategy.DDP:
@@ -108,7 +111,6 @@ def exchange(
             return Exchange(
                 exposed_s=max(ring_s - links.overlap_ratio.value * backward_s, last_s),
                 host_s=0.0,
-                launch_factor=1.0,
                 ring_s=ring_s,
                 sent_bytes=passes * gradient_bytes,
                 network_bound=network_s > inside_s,
@@ -117,6 +119,6 @@ def exchange(
             replicas = gpus - 1
             copied_bytes = 2 * replicas * gradient_bytes + batch_bytes * replicas / gpus
             host_s = replicas * parameter_tensors * links.replicate_tensor_s.value
-            return Exchange(exposed_s=copied_bytes / inside_bytes_per_s, host_s=host_s, launch_factor=float(gpus))
+            return Exchange(exposed_s=copied_bytes / inside_bytes_per_s, host_s=host_s)
         case _:
             assert_never(strategy)

@@ -13,7 +13,7 @@ from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Phase, Precision, Trace, WorkKind
 from canitrain.core.recipe import Recipe, Strategy
 from canitrain.core.time_calibration import TimeCalibration
-from canitrain.estimate.communication import Exchange, exchange, straggling_s
+from canitrain.estimate.communication import Exchange, exchange, launched_replicas, straggling_s
 from canitrain.estimate.cpu_time import cpu_rates
 from canitrain.estimate.device_rates import DeviceRates, effective_precision, gpu_rates
 from canitrain.estimate.launches import kernel_launch_s, launches_s
@@ -102,7 +102,9 @@ def step_time(
     forward_kernels = sum(group.kernels for group in groups if group.phase is Phase.FORWARD)
     kernels = sum(group.kernels for group in groups)
     launch = calibration.launch
-    backward = [group for group in groups if group.phase is Phase.BACKWARD]
+    replicas = launched_replicas(recipe.strategy, recipe.all_gpus)
+    kernel_s = kernel_launch_s(cpu, launch) * replicas
+    *forward, backward = _segments(trace, groups, shape, kernel_s)
     shared = exchange(
         recipe.strategy,
         gpus=recipe.all_gpus,
@@ -111,32 +113,27 @@ def step_time(
         gradient_bytes=trained_parameter_bytes(profile, recipe),
         parameter_tensors=profile.parameter_tensors,
         batch_bytes=shape.batch_size * recipe.gpus * shape.pixels * RGB_FP32_BYTES,
-        # A bucket leaves once its gradients are there: as the host launches and the device works, the slower of them.
-        backward_s=max(
-            sum(group.time_s for group in backward),
-            sum(group.kernels for group in backward) * kernel_launch_s(cpu, launch),
-        ),
+        # A bucket leaves once its gradients are there, whether the device or the host's launches take their time.
+        backward_s=together_s((*forward, backward)) - together_s(forward),
         card=device,
         links=calibration.links,
     )
     straggling = calibration.links.straggler_ratio[profile.size_rule].value
     waiting_s = straggling_s(sum(group.time_s for group in groups), recipe.all_gpus, straggling)
     forward_launches_s = launches_s(forward_kernels, 0.0, cpu, launch)
-    all_launches_s = launches_s(kernels, update.kernels / steps, cpu, launch) * shared.launch_factor + shared.host_s
+    all_launches_s = launches_s(kernels, update.kernels / steps, cpu, launch) * replicas + shared.host_s
     optimizer_s = _traffic_s(update.traffic_bytes, rates) / steps
-    kernel_s = kernel_launch_s(cpu, launch) * shared.launch_factor
-    before = _segments(trace, groups, shape, kernel_s)
     # The gradient scaler reads whether a gradient overflowed before it lets the optimizer step.
     waits = 1.0 if recipe.precision is Precision.AMP else 0.0
     after = (
         Segment(host_s=0.0, device_s=0.0, waits=waits),
         Segment(host_s=all_launches_s - kernels * kernel_s, device_s=optimizer_s),
     )
-    alone_s = together_s((*before, *after))
+    alone_s = together_s((*forward, backward, *after))
     exposed_s = shared.exposed_s
     if recipe.strategy is Strategy.DDP:
         # The device's stream waits for the exchange; the host launches the update meanwhile.
-        exposed_s = together_s((*before, Segment(host_s=0.0, device_s=exposed_s), *after)) - alone_s
+        exposed_s = together_s((*forward, backward, Segment(host_s=0.0, device_s=exposed_s), *after)) - alone_s
     device_s = sum(group.time_s for group in groups) + optimizer_s
     return StepTime(
         groups=groups,
