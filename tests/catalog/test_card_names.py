@@ -122,7 +122,10 @@ def test_a_typed_name_finds_the_card_that_is_meant(text: str) -> None:
         ("a3-highgpu-8g", '--gpu "8x H100"'),
         ("DGX-1", '--gpu "8x V100"'),
         ("DGX A100", '--gpu "8x A100 40GB"'),
-        ("NVIDIA A100-SXM4-80GB MIG 1g.10gb", "canitrain probe --save HOST.json"),
+        ("MIG 1g.10gb", "A100 80GB MIG 1g.10gb"),
+        ("RTX 3090 MIG 1g.10gb", "canitrain probe --save HOST.json"),
+        ("A100 40GB MIG 1g.80gb", "A100-SXM4-40GB MIG 3g.20gb"),
+        ("A100 40GB MIG 5g.20gb", "A100-SXM4-40GB MIG 3g.20gb"),
         ("cpu", "--device cpu"),
         ("rtx 6000", "RTX 6000 Ada Generation"),
         ("orin", "Jetson Orin NX"),
@@ -244,3 +247,28 @@ def test_case_vendor_and_spaces_do_not_matter(card: object, spelling: object) ->
 
 def _names() -> set[str]:
     return {card.name for card in load_cards()}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "multiprocessors", "gib", "bandwidth_ratio"),
+    [
+        ("NVIDIA A100-SXM4-80GB MIG 1g.10gb", "A100-SXM4-80GB MIG 1g.10gb", 14, 9.5, 1 / 8),
+        ("A100 80GB 3g.40gb", "A100-SXM4-80GB MIG 3g.40gb", 42, 38.0, 4 / 8),
+        ("a100 (MIG 2g.10gb)", "A100-SXM4-40GB MIG 2g.10gb", 28, 9.5, 2 / 8),
+        ("A30 MIG 1g.6gb", "A30 MIG 1g.6gb", 14, 5.7, 2 / 8),
+        ("H100 80GB HBM3 MIG 1g.20gb", "H100 80GB HBM3 MIG 1g.20gb", 16, 19.0, 2 / 8),
+        ("H100 MIG 7g.80gb", "H100 80GB HBM3 MIG 7g.80gb", 132, 76.0, 1),
+    ],
+)
+def test_a_slice_is_its_share_of_the_card(
+    text: str, name: str, multiprocessors: int, gib: float, bandwidth_ratio: float
+) -> None:
+    card, whole = find_card(text), find_card(name.split(" MIG ", maxsplit=1)[0])
+
+    assert (card.name, card.multiprocessors, card.memory_bytes / 2**30) == (name, multiprocessors, pytest.approx(gib))
+    assert card.memory_bytes_per_s == pytest.approx(whole.memory_bytes_per_s * bandwidth_ratio)
+    assert card.fp32_flops_per_s == pytest.approx(whole.fp32_flops_per_s * multiprocessors / whole.multiprocessors)
+    assert card.link_bytes_per_s is None
+    (gpu,) = describe_gpus(text)
+    assert gpu.mig
+    assert gpu.name == name

@@ -19,6 +19,7 @@ from canitrain.catalog.card_names import (
 from canitrain.catalog.decode import Owner, decode_json, read_bytes
 from canitrain.catalog.locate import profiles_path
 from canitrain.catalog.machine_types import find_machine_type
+from canitrain.catalog.slices import slice_of, split_slice
 from canitrain.core.errors import InputError
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import GpuSpec
@@ -66,11 +67,14 @@ def find_card(text: str) -> GpuSpec:
 
     A name of several cards that differ in memory alone means the one with the least, unless a row's alias says
     otherwise (``A100`` is the SXM card with 40 GB, ``GTX 1060`` the one with 6). A remark in brackets is left
-    out where it is no part of a name: ``V100 16GB (DGX-1)``.
+    out where it is no part of a name: ``V100 16GB (DGX-1)``. ``A100 80GB MIG 1g.10gb`` is that slice of it.
 
     Raises:
         InputError: no card is called that, or several are; the hint names the nearest.
     """
+    whole, size = split_slice(text)
+    if size is not None:
+        return slice_of(find_card(whole), size)
     ranked = _found(text)
     best = min(cost for cost, _ in ranked)
     cards = sorted((card for cost, card in ranked if cost == best), key=lambda card: card.memory_bytes)
@@ -87,7 +91,7 @@ def is_ambiguous(text: str) -> bool:
     Raises:
         InputError: no card is called that.
     """
-    ranked = _found(text)
+    ranked = _found(split_slice(text)[0])
     best = min(cost for cost, _ in ranked)
     return len({frozenset(parse_name(card.name).words) for cost, card in ranked if cost == best}) > 1
 
@@ -112,6 +116,7 @@ def assumed_sizes(text: str) -> tuple[str, ...]:
 
 
 def _assumed_size(text: str) -> str | None:
+    text = split_slice(text)[0]
     taken = find_card(text)
     named = parse_name(taken.name)
     if parse_name(text).memory_gib is not None or named.memory_gib is None:
@@ -202,6 +207,7 @@ def _described(index: int, card: GpuSpec) -> Gpu:
         else Known(value=card.pcie_bytes_per_s, source=source),
         power_limit_w=unknown if card.tdp_w is None else Known(value=card.tdp_w, source=source),
         laptop=Known(value=card.laptop, source=source),
+        mig=_SLICE.search(card.name) is not None,
         spec=card,
     )
 
@@ -213,7 +219,7 @@ def _suggestion(text: str) -> str:
     if (machine := find_machine_type(text)) is not None:
         return f'that is a machine; its GPUs are --gpu "{machine.gpus}"'
     if _SLICE.search(text):
-        return "a slice is read where it is: canitrain probe --save HOST.json there, then --hardware HOST.json"
+        return 'write a MIG slice like "A100 80GB MIG 1g.10gb"'
     if text.strip().lower() == "cpu":
         return "train on the CPU with --device cpu"
     wanted = parse_name(text)
