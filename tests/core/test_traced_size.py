@@ -93,3 +93,8 @@ def test_a_convolutional_net_takes_a_larger_image_and_needs_more():
     # Activations follow the pixels: (384 / 224)^2 = 2.94; weights, context and the like do not.
     growth = larger.memory.gpu.parts["activations"] / own.memory.gpu.parts["activations"]
     assert growth == pytest.approx((384 / 224) ** 2, rel=0.02)
+
+
+@pytest.mark.parametrize(("shorter", "longer", "text"), [(640, 640, "640"), (800, 1333, "800x1333")])
+def test_a_size_is_written_as_it_is_asked_for(shorter, longer, text):
+    assert ImageSize(shorter=shorter, longer=longer).text == text

@@ -136,6 +136,11 @@ class ImageSize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shorter: int
     longer: int
 
+    @property
+    def text(self) -> str:
+        """As ``--image-size`` takes it: ``640`` or ``800x1333``."""
+        return str(self.shorter) if self.shorter == self.longer else f"{self.shorter}x{self.longer}"
+
 
 class Implementation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose code was traced."""

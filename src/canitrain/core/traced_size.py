@@ -48,7 +48,7 @@ def refuse_untraced_size(profile: ModelProfile, size: ImageSize) -> None:
         return
     spec = profile.implementation.spec.partition("@")[0]
     raise InputError(
-        f"{profile.name} was traced at {_text(traced)} px only, not at {_text(size)}",
+        f"{profile.name} was traced at {traced.text} px only, not at {size.text}",
         hint=f"canitrain trace {spec} --image-size {size.longer} --output {profile.name}_{size.longer}.json",
     )
 
@@ -56,7 +56,3 @@ def refuse_untraced_size(profile: ModelProfile, size: ImageSize) -> None:
 def _live(trace: Trace) -> Iterator[Polynomial]:
     yield from (peak.live_bytes for peak in trace.peaks)
     yield from (stage.saved_bytes for stage in trace.stages)
-
-
-def _text(size: ImageSize) -> str:
-    return str(size.shorter) if size.shorter == size.longer else f"{size.shorter}x{size.longer}"

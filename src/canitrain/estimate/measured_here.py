@@ -66,7 +66,7 @@ def find_correction(
 def is_of(question: Question, row: Measurement) -> bool:
     """Whether ``row`` measured this model, size, precision, optimizer and device."""
     recipe, size = question.recipe, question.recipe.image_size
-    sizes = {f"{size.shorter}x{size.longer}"} | ({str(size.shorter)} if size.shorter == size.longer else set())
+    sizes = {size.text, f"{size.shorter}x{size.longer}"}
     return (
         row.model == question.profile.name
         and row.image_size in sizes

@@ -104,30 +104,9 @@ class StepRecorder(TorchDispatchMode):  # type: ignore[misc] # torch is Any wher
             facts = operator_facts(func)
         if facts.is_view:
             return func(*args, **kwargs)
-        out = self._run(func, facts, args, kwargs)
+        out = _run(func, facts, args, kwargs)
         self._note(facts, args, kwargs, out)
         return out
-
-    def _run(self, func: Any, facts: Operator, args: Any, kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
-        shape_function = by_shape(facts.name)
-        first = next(_tensors(args), None)
-        on_meta = first is not None and first.device.type == "meta"
-        if shape_function is not None and not kwargs and func._overloadname == "default":  # noqa: SLF001
-            return shape_function(args)
-        hollow = not facts.reads_values and (on_meta or any(map(is_feature_map, _tensors(args))))
-        if hollow and (pattern := look_alike(facts.name, args, kwargs)) is not None:
-            return pattern if facts.name.endswith("_") else blank_like(pattern)
-        if on_meta or first is None:
-            return func(*args, **kwargs)
-        attempts = [func, functools.partial(run_hollow, func)]
-        if hollow:
-            attempts.reverse()
-        try:
-            return attempts[0](*args, **kwargs)
-        except (NotImplementedError, RuntimeError):
-            # Shapes that depend on values cannot be hollow; fused attention and some half-precision operators
-            # have no CPU kernel.
-            return attempts[1](*args, **kwargs)
 
     def _note(self, facts: Operator, args: Any, kwargs: dict[str, Any], out: Any) -> None:  # noqa: ANN401
         backward = self.phase is Phase.BACKWARD
@@ -196,6 +175,29 @@ class StepRecorder(TorchDispatchMode):  # type: ignore[misc] # torch is Any wher
     def _gone(self, ref: Any) -> None:  # noqa: ANN401 - a _StorageRef
         self._alive.pop(ref.address, None)
         self.events.append((FREE, ref.number))
+
+
+def _run(func: Any, facts: Operator, args: Any, kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+    """The result of ``func``, hollow where it is heavy."""
+    shape_function = by_shape(facts.name)
+    first = next(_tensors(args), None)
+    on_meta = first is not None and first.device.type == "meta"
+    if shape_function is not None and not kwargs and func._overloadname == "default":  # noqa: SLF001
+        return shape_function(args)
+    hollow = not facts.reads_values and (on_meta or any(map(is_feature_map, _tensors(args))))
+    if hollow and (pattern := look_alike(facts.name, args, kwargs)) is not None:
+        return pattern if facts.name.endswith("_") else blank_like(pattern)
+    if on_meta or first is None:
+        return func(*args, **kwargs)
+    attempts = [func, functools.partial(run_hollow, func)]
+    if hollow:
+        attempts.reverse()
+    try:
+        return attempts[0](*args, **kwargs)
+    except (NotImplementedError, RuntimeError):
+        # Shapes that depend on values cannot be hollow; fused attention and some half-precision operators
+        # have no CPU kernel.
+        return attempts[1](*args, **kwargs)
 
 
 def _address(storage: torch.UntypedStorage) -> int:
