@@ -50,7 +50,7 @@ def split_slice(text: str) -> tuple[str, Slice | None]:
 
 
 def slice_of(card: GpuSpec, size: Slice) -> GpuSpec:
-    """``size`` of ``card``: its multiprocessors, memory and share of bandwidth and cache; no links, and its power is not known.
+    """``size`` of ``card``: its multiprocessors, memory and share of bandwidth and cache; no links, power not known.
 
     Raises:
         InputError: the card has no slices that are known here, or none of that size.
