@@ -57,9 +57,10 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
     refuse_untraced_size(profile, recipe.image_size)
     estimate = Estimates(calibration=calibration)
     target = choose_target(hardware, recipe)
+    device = CpuTarget(cpu=hardware.cpu, chosen=False) if isinstance(target, NoTarget) else target
+    question = Question(hardware=hardware, profile=profile, dataset=dataset, recipe=recipe, target=device)
     if isinstance(target, NoTarget):
-        return _undecided(hardware, profile, dataset, recipe, target, cards, estimate)
-    question = Question(hardware=hardware, profile=profile, dataset=dataset, recipe=recipe, target=target)
+        return _undecided(question, target, cards, estimate)
     if measurements:
         measured_at = sorted({row.batch_size for row in measurements if is_of(question, row)})
         correction = find_correction(question, [estimate(question, size) for size in measured_at], measurements)
@@ -89,18 +90,9 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
     )
 
 
-def _undecided(  # noqa: PLR0917
-    hardware: Hardware,
-    profile: ModelProfile,
-    dataset: Dataset,
-    recipe: Recipe,
-    target: NoTarget,
-    cards: tuple[GpuSpec, ...],
-    estimate: Estimator,
-) -> Report:
+def _undecided(question: Question, target: NoTarget, cards: tuple[GpuSpec, ...], estimate: Estimator) -> Report:
     """The report without a device to estimate on: the reason, and the cards that would do."""
-    cpu = CpuTarget(cpu=hardware.cpu, chosen=False)
-    question = Question(hardware=hardware, profile=profile, dataset=dataset, recipe=recipe, target=cpu)
+    recipe = question.recipe
     nothing = Evidence(level=EvidenceLevel.DATASHEET, detail="nothing was estimated")
     return Report(
         version=VERSION,
@@ -113,10 +105,10 @@ def _undecided(  # noqa: PLR0917
             image_size=recipe.image_size,
             batch_reason=target.reason,
         ),
-        model=_summary(profile),
-        dataset=dataset,
+        model=_summary(question.profile),
+        dataset=question.dataset,
         recipe=recipe,
-        hardware=hardware,
+        hardware=question.hardware,
         device=target_label(target),
         batch_size=None,
         evidence=EvidenceSummary(memory=nothing, time=nothing),
@@ -126,7 +118,7 @@ def _undecided(  # noqa: PLR0917
         advice=(),
         cards=suitable_cards(question, cards, estimate),
         explain=(),
-        warnings=hardware.warnings,
+        warnings=question.hardware.warnings,
     )
 
 

@@ -79,12 +79,20 @@ def record_step(
     del loss
     model.zero_grad(set_to_none=True)
     held_bytes = sum(recorder.sizes[number] for number in gradients) if gradients_until_backward else 0
-    return _condense(recorder, gradients, shape, cast_weight_bytes, held_bytes, casts)
+    return _condense(
+        recorder,
+        gradients,
+        shape=shape,
+        cast_weight_bytes=cast_weight_bytes,
+        held_bytes=held_bytes,
+        casts=casts,
+    )
 
 
-def _condense(  # noqa: PLR0917
+def _condense(
     recorder: StepRecorder,
     gradients: set[int],
+    *,
     shape: Shape,
     cast_weight_bytes: int,
     held_bytes: int,
