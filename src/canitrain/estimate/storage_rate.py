@@ -29,12 +29,13 @@ def storage_rate(
     """
     memory = calibration.storage[StorageKind.MEMORY]
     low, expected, high = _device_files_per_s(hardware, calibration, file_bytes, readers)
-    # What a bench read from the device went through the page cache too.
-    memory_s = min(_memory_file_s(memory, file_bytes, readers), 1 / expected)
+    memory_s = _memory_file_s(memory, file_bytes, readers)
 
     def images_per_s(device_files_per_s: float, memory_ratio: float) -> float:
-        miss_s = (1 - cached_ratio) / device_files_per_s
-        return 1 / (reads * (miss_s + cached_ratio * memory_s / memory_ratio))
+        miss_s = 1 / device_files_per_s
+        # What comes from the device goes through the page cache too.
+        hit_s = min(memory_s / memory_ratio, miss_s)
+        return 1 / (reads * ((1 - cached_ratio) * miss_s + cached_ratio * hit_s))
 
     return Interval(
         low=images_per_s(low, memory.low_ratio.value),
