@@ -10,6 +10,15 @@ from canitrain.trace.spec import trace_spec
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "own-model.md").read_text(encoding="utf-8")
 
 
+def test_every_example_is_a_file_that_can_be_traced(tmp_path):
+    examples = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL)
+    assert len(examples) == 2
+    for name, source in examples:
+        (tmp_path / name).write_text(source)
+        compiled = compile(source, name, "exec")
+        assert "build" in compiled.co_names
+
+
 def test_the_example_traces_with_the_defaults_that_the_page_states(tmp_path):
     example = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert example is not None
