@@ -123,6 +123,26 @@ def test_the_widest_convolution_widens_the_pool_even_away_from_the_peak():
     assert memory.parts["slack"] == 640_000
 
 
+@pytest.mark.parametrize(("images", "widest_bytes"), [(1, 400_000), (10, 1_000_000)])
+def test_the_widest_convolution_is_found_at_each_batch(images, widest_bytes):
+    grows = msgspec.structs.replace(cases.trace().convolutions[0], in_channels=8, out_channels=17)
+    # As large for any batch: 4 bytes * (8 + 2) channels * 10,000 pixels.
+    fixed = msgspec.structs.replace(
+        grows, out_channels=2, input_pixels=Polynomial(one=10_000.0), output_pixels=Polynomial(one=10_000.0)
+    )
+    none = tuple(msgspec.structs.replace(peak, convolution=None) for peak in cases.trace().peaks)
+    profile = cases.profile(traces={Precision.FP32: cases.trace(convolutions=(grows, fixed), peaks=none)})
+    calibration = cases.calibration(
+        matrix_workspace=cases.workspace(dense=1.0), blas_workspace_default=cases.number(1000.0)
+    )
+    shape = BatchShape(batch_size=images, pixels=1000.0, boxes=5.0)
+    memory = figures(profile=profile, shape=shape, calibration=calibration)
+    # The growing one: 4 * 25 * 1000 * images. What cuBLAS keeps is there with it.
+    assert memory.parts["slack"] == widest_bytes
+    assert memory.parts["workspace"] == 1000
+    assert memory.reserved_bytes.expected == memory.allocated_bytes.expected + widest_bytes
+
+
 @pytest.mark.parametrize(
     ("generation", "changes", "copies"),
     [

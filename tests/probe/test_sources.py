@@ -56,6 +56,42 @@ def test_membership_of_both_versions_is_read():
     assert parse_membership(text) == ((("cpu", "cpuacct"), "/a"), (("name=systemd",), "/b"), ((), "/c"))
 
 
+def test_a_colon_in_the_name_of_a_group_is_a_part_of_it():
+    assert parse_membership("0::/user.slice/a:b.scope") == (((), "/user.slice/a:b.scope"),)
+
+
+@pytest.mark.parametrize("text", ["", "x::/", "0::outer", "0:memory"])
+def test_a_text_that_is_no_membership_is_refused(text):
+    with pytest.raises(ValueError):  # noqa: PT011 - the contract is the kind
+        parse_membership(text)
+
+
+@pytest.mark.parametrize(
+    ("filesystems", "limits"),
+    [
+        ("nodev\tproc\n\text4\n", True),  # a kernel without control groups: there certainly is no limit of theirs
+        ("nodev\tproc\nnodev\tcgroup2\n", False),  # it has some, which cannot be read
+        ("garbage", False),
+    ],
+)
+def test_without_membership_there_is_no_limit_only_where_the_kernel_has_no_groups(filesystems, limits):
+    machine = Group({"/proc/filesystems": filesystems})
+    del machine.files["/proc/self/cgroup"]
+    found = find_cgroups(Host(machine))
+    assert isinstance(found, Unknown) is not limits
+    if limits:
+        assert not found.core_bounds
+        assert not found.unread_cores
+
+
+def test_a_group_outside_of_what_a_container_sees_is_judged_by_what_it_sees():
+    inside = find_cgroups(Host(Group({"/proc/self/cgroup": "0::/\n"})))
+    outside = find_cgroups(Host(Group({"/proc/self/cgroup": "0::/../outer\n"})))
+    assert outside.core_bounds == inside.core_bounds != []
+    assert outside.ram_room_bytes == inside.ram_room_bytes != []
+    assert outside.unread_cores == outside.unread_ram == []
+
+
 def test_the_least_quota_on_the_way_to_the_root_wins():
     root = "/sys/fs/cgroup"
     files = {"/proc/self/cgroup": "0::/outer/inner\n"}

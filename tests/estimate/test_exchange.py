@@ -1,0 +1,71 @@
+"""What GPUs spend on each other, by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from msgspec.structs import replace
+from pencil import CALIBRATION, CARD
+
+from canitrain.core.recipe import Strategy
+from canitrain.estimate.communication import exchange, launched_replicas, network_passes, straggling_s
+
+LINKS = CALIBRATION.links
+SHARED = {"gradient_bytes": 400e6, "parameter_tensors": 100, "batch_bytes": 1e8, "backward_s": 0.0, "links": LINKS}
+PCIE_BYTES_PER_S = 31.5e9 * LINKS.pcie_ratio.value
+
+
+def test_one_gpu_has_nobody_to_exchange_with():
+    for strategy in Strategy:
+        found = exchange(strategy, gpus=1, card=CARD, **SHARED)
+        assert (found.exposed_s, found.host_s, found.ring_s, found.sent_bytes) == (0, 0, 0, 0)
+
+
+def test_links_between_cards_take_the_place_of_pcie():
+    found = exchange(Strategy.DDP, gpus=2, card=replace(CARD, link_bytes_per_s=300e9), **SHARED)
+    # 2 x 1/2 of the gradients
+    assert found.ring_s == pytest.approx(400e6 / (300e9 * LINKS.link_ratio.value) + 2 * LINKS.latency_s.value)
+
+
+def test_a_card_without_a_stated_pcie_rate_has_the_usual_one():
+    found = exchange(Strategy.DDP, gpus=2, card=replace(CARD, pcie_bytes_per_s=None), **SHARED)
+    rate = LINKS.default_pcie_bytes_per_s.value * LINKS.pcie_ratio.value
+    assert found.ring_s == pytest.approx(400e6 / rate + 2 * LINKS.latency_s.value)
+
+
+@pytest.mark.parametrize(("gpus", "replicas"), [(2, 1), (4, 3)])
+def test_data_parallel_copies_weights_and_batch_and_fetches_gradients(gpus, replicas):
+    found = exchange(Strategy.DP, gpus=gpus, card=CARD, **SHARED)
+    copied_bytes = 2 * replicas * 400e6 + 1e8 * replicas / gpus
+    assert found.exposed_s == pytest.approx(copied_bytes / PCIE_BYTES_PER_S)
+    assert found.host_s == pytest.approx(replicas * 100 * LINKS.replicate_tensor_s.value)
+
+
+@pytest.mark.parametrize(("strategy", "replicas"), [(Strategy.DP, 4), (Strategy.DDP, 1)])
+def test_data_parallel_launches_for_all_gpus_in_one_process(strategy, replicas):
+    assert launched_replicas(strategy, 4) == replicas
+
+
+@pytest.mark.parametrize(("gpus", "nodes", "passes"), [(8, 1, 0.0), (8, 2, 1.0), (8, 4, 1.75), (4, 4, 1.5)])
+def test_a_node_sends_a_rings_share_of_the_gradients(gpus, nodes, passes):
+    assert network_passes(gpus, nodes) == passes
+
+
+@pytest.mark.parametrize(
+    ("network_bytes_per_s", "bound"),
+    [(1.25e9, True), (1e13, False)],
+)
+def test_the_slower_of_links_and_network_decides(network_bytes_per_s, bound):
+    found = exchange(Strategy.DDP, gpus=8, nodes=4, network_bytes_per_s=network_bytes_per_s, card=CARD, **SHARED)
+    network_s = 1.75 * 400e6 / (network_bytes_per_s * LINKS.network_ratio.value)
+    inside_s = 1.75 * 400e6 / PCIE_BYTES_PER_S
+    # 2 GPUs around the ring of a node, up and down a tree of 4
+    latency_s = LINKS.latency_s.value * (2 + 2 * math.log2(4))
+    assert found.ring_s == pytest.approx(max(network_s, inside_s) + latency_s)
+    assert found.network_bound is bound
+    assert found.sent_bytes == 1.75 * 400e6
+
+
+def test_each_doubling_of_the_gpus_waits_as_long_again():
+    assert [straggling_s(10.0, gpus, 0.02) for gpus in (1, 2, 8)] == pytest.approx([0.0, 0.2, 0.6])
