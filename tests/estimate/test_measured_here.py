@@ -67,6 +67,12 @@ def device_bytes(found: Report) -> float:
     return found.memory.gpu.device_bytes.expected
 
 
+def test_without_a_given_batch_the_run_nearest_to_the_recipes_counts() -> None:
+    # YOLOv5's effective batch is 64.
+    found = report(row(batch_size=60, step_s=2.0), row(batch_size=4, step_s=9.0), batch_size=None)
+    assert "batch 60" in found.evidence.time.detail
+
+
 def test_of_two_runs_as_near_only_the_last_counts() -> None:
     memory_only, time_only = row(batch_size=14, memory_bytes=9e9), row(batch_size=18, step_s=2.0)
     found = report(memory_only, time_only)

@@ -108,6 +108,31 @@ def test_memory_high_counts_like_memory_max():
     assert ("cgroup v2 memory.high", 2 * GIB) in [(bound.name, bound.value) for bound in found.ram_room_bytes]
 
 
+@pytest.mark.parametrize(
+    ("current_gib", "stat", "room_gib"),
+    [
+        (2, "inactive_file 1073741824\n", 2),  # 3 less the 1 that cannot go
+        (2, "nonsense", 1),  # what may be given back is not known: all of it is held
+        (4, "inactive_file 0\n", 0),  # over the limit, which was lowered
+        (1, "inactive_file 2147483648\n", 3),  # read a moment later than the usage
+    ],
+)
+def test_a_memory_limit_leaves_what_is_neither_held_nor_beyond_it(current_gib, stat, room_gib):
+    root = "/sys/fs/cgroup"
+    files = {
+        f"{root}/memory.high": f"{3 * GIB}\n",
+        f"{root}/memory.current": f"{current_gib * GIB}\n",
+        f"{root}/memory.stat": stat,
+    }
+    room = {bound.name: bound.value for bound in find_cgroups(Host(Group(files))).ram_room_bytes}
+    assert room["cgroup v2 memory.high"] == room_gib * GIB
+
+
+def test_a_limit_that_nobody_reaches_is_none():
+    found = find_cgroups(Host(Group({"/sys/fs/cgroup/memory.high": f"{2**60}\n"})))
+    assert all(bound.name != "cgroup v2 memory.high" for bound in found.ram_bounds)
+
+
 def test_slurms_memory_a_cpu_is_multiplied_by_its_cpus():
     limits = read_limits(Host(Group(environment={"SLURM_MEM_PER_CPU": "2048", "SLURM_CPUS_ON_NODE": "3"})))
     # 2048 MiB x 3
