@@ -94,6 +94,12 @@ MEANT = {
     "Tesla K40c": "Tesla K40m",
     "rtx6000ada": "RTX 6000 Ada Generation",
     "m2ultra": "Apple M2 Ultra",
+    "GeForceRTX3090": "GeForce RTX 3090",
+    "TeslaV100": "Tesla V100-SXM2-16GB",
+    "H100PCIe": "H100 PCIe",
+    "QuadroRTX8000": "Quadro RTX 8000",
+    "GeForce_MX350": "GeForce MX350",
+    "AMD INSTINCT MI250 (MCM) OAM AC MBA": "Instinct MI250",
 }
 
 

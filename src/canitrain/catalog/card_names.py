@@ -34,10 +34,11 @@ _QUALIFIERS = (
     frozenset(("hbm", "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr5", "gddr5x", "gddr6", "gddr6x", "gddr7")),
 )
 """What people add to a name: the form and the memory's kind. True of a card none of whose labels states another."""
-_AROUND = frozenset(("nvl72", "colab", "kaggle", "gcd", "grace", "lovelace"))
-"""Where the card is, the rest of its architecture's name, and the part of a card that is a GPU of its own."""
+_AROUND = frozenset(("ac", "mba", "vf", "mcm", "nvl72", "colab", "kaggle", "gcd", "grace", "lovelace"))
+"""How it is built in, where it is, the rest of its architecture's name, and the part of a card that is a GPU itself."""
 _SERIES = frozenset(("rtx", "gtx", "gt", "rx", "quadro"))
 """Mistaken for one another (``GTX 2080 Ti``): the number alone tells the card."""
+_VENDORS = re.compile("nvidia|geforce|tesla|amd|radeon|instinct|intel|graphics|gpu|edition|generation")
 _SPLIT_PREFIX = re.compile(r"^(rtx|gtx|rx|gt|arc)(?=[\da])|^(?:titan)(?=x|v|rtx)")
 _SPLIT_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m|ada)(super|s)?$|^(m\d)(pro|max|ultra)$")
 _WATTS = re.compile(r"^\d+w$")
@@ -47,7 +48,8 @@ _COUNT_BEFORE = re.compile(
 )
 """``2x T4``, ``2 T4``; but ``980 ti`` and ``980 x2`` begin with a name."""
 _COUNT_AFTER = re.compile(
-    r"^(?P<name>.+?)\s*(?<![rt])(?<!\bm)(?<!fle)(?<!dg)(?<!hg)[x\u00d7*]\s*(?P<count>\d{1,3})$", re.IGNORECASE
+    r"^(?P<name>.+?)\s*(?<![rt])(?<!\bm)(?<!_m)(?<!cem)(?<!fle)(?<!dg)(?<!hg)[x\u00d7*]\s*(?P<count>\d{1,3})$",
+    re.IGNORECASE,
 )
 """``T4 x2``, ``L40Sx8``; but ``rx 580``, ``gtx 970``, ``GeForce MX250``, ``Flex 170`` and ``DGX-2`` are names."""
 _NUMBERS = {"one": 1, "single": 1, "two": 2, "dual": 2, "three": 3, "four": 4, "quad": 4, "eight": 8}
@@ -127,6 +129,11 @@ def without_remarks(wanted: CardName, labels: tuple[CardName, ...], generation: 
 def without_series(wanted: CardName) -> CardName:
     """``wanted`` without the name of its series, which people mistake: ``GTX 2080 Ti``, ``Quadro A6000``."""
     return msgspec.structs.replace(wanted, words=wanted.words - _SERIES)
+
+
+def run_together(text: str) -> str:
+    """``text`` without case, separators and vendors: ``GeForceRTX3090`` is ``rtx3090``."""
+    return _VENDORS.sub("", re.sub(r"[^a-z0-9.+]", "", text.lower()))
 
 
 def _counted(entry: str, whole: str) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from canitrain.catalog.card_names import (
     parse_counts,
     parse_name,
     rank,
+    run_together,
     without_remarks,
     without_series,
 )
@@ -140,6 +141,9 @@ def _found(text: str) -> list[tuple[float, GpuSpec]]:
         for reading in _Reading:
             if ranked := _ranked(wanted, reading):
                 return ranked
+    together = run_together(text)
+    if alike := [(0.0, card) for card in load_cards() if together in map(run_together, (card.name, *card.aliases))]:
+        return alike
     raise InputError(f"no GPU is called {text.strip()!r}", hint=_suggestion(text))
 
 
