@@ -132,6 +132,7 @@ def test_a_typed_name_finds_the_card_that_is_meant(text: str) -> None:
         ("RTX 3090 MIG 1g.10gb", "canitrain probe --save HOST.json"),
         ("A100 40GB MIG 1g.80gb", "A100-SXM4-40GB MIG 3g.20gb"),
         ("A100 40GB MIG 5g.20gb", "A100-SXM4-40GB MIG 3g.20gb"),
+        ("A100 MIG 3g.40gb", "with the memory of the card"),
         ("cpu", "--device cpu"),
         ("rtx 6000", "RTX 6000 Ada Generation"),
         ("orin", "Jetson Orin NX"),
@@ -263,6 +264,8 @@ def _names() -> set[str]:
         ("a100 (MIG 2g.10gb)", "A100-SXM4-40GB MIG 2g.10gb", 28, 9.5, 2 / 8),
         ("A30 MIG 1g.6gb", "A30 MIG 1g.6gb", 14, 5.7, 2 / 8),
         ("H100 80GB HBM3 MIG 1g.20gb", "H100 80GB HBM3 MIG 1g.20gb", 16, 19.0, 2 / 8),
+        ("H200 MIG 1g.18gb", "H200 MIG 1g.18gb", 16, 17.1, 1 / 8),
+        ("A30 MIG 2g.12gb", "A30 MIG 2g.12gb", 28, 11.4, 4 / 8),
         ("H100 MIG 7g.80gb", "H100 80GB HBM3 MIG 7g.80gb", 132, 76.0, 1),
     ],
 )

@@ -117,7 +117,8 @@ def assumed_sizes(text: str) -> tuple[str, ...]:
 
 
 def _assumed_size(text: str) -> str | None:
-    text = split_slice(text)[0]
+    if split_slice(text)[1] is not None:
+        return None  # the slice's memory tells the card's
     taken = find_card(text)
     named = parse_name(taken.name)
     if parse_name(text).memory_gib is not None or named.memory_gib is None:

@@ -25,7 +25,11 @@ _MULTIPROCESSORS = {
 Known limitations: a PCIe card of Hopper has fewer in each slice, and is taken to have as many.
 """
 _MEMORY_SLICES = 8
-"""Of one card. Source: NVIDIA MIG User Guide, supported profiles; an A30 has 4, which are pairs of these."""
+_EIGHTHS = {1: (1, 2), 2: (2, 4), 3: (4,), 4: (4, 8), 7: (8,)}
+"""Parts of a card's memory, of 8, by compute slices; the larger ones of 2g and 4g are an A30's, which has 4 of each.
+
+Source: NVIDIA MIG User Guide, supported profiles.
+"""
 _LEAST_SHARE = 0.95
 """Of the gigabytes in its name, in GiB: 1g.5gb has 4.75, 3g.20gb 19.5. Source: ``nvidia-smi mig -lgip``."""
 
@@ -62,9 +66,9 @@ def slice_of(card: GpuSpec, size: Slice) -> GpuSpec:
             hint="read one where it is: canitrain probe --save HOST.json there, then --hardware HOST.json",
         )
     share = size.gigabytes * GIB_BYTES / card.memory_bytes
-    if share > 1 or size.compute not in sizes:
+    slices = round(share * _MEMORY_SLICES)
+    if size.compute not in sizes or slices not in _EIGHTHS[size.compute]:
         raise InputError(f"{card.name} has no slice {size.name}", hint=_hint(card))
-    slices = max(1, round(share * _MEMORY_SLICES))
     part = resized(
         card,
         min(sizes[size.compute], card.multiprocessors),
@@ -84,5 +88,5 @@ def slice_of(card: GpuSpec, size: Slice) -> GpuSpec:
 
 
 def _hint(card: GpuSpec) -> str:
-    part_gib = card.memory_bytes // GIB_BYTES // _MEMORY_SLICES
-    return f"write it like {card.name} MIG 3g.{4 * part_gib}gb"
+    half_gib = card.memory_bytes // GIB_BYTES // 2
+    return f"write it like {card.name} MIG 3g.{half_gib}gb, with the memory of the card where it is sold with several"
