@@ -15,12 +15,12 @@ from canitrain.core.hardware import Bench, StorageKind
 from canitrain.core.polynomial import BatchShape, Polynomial
 from canitrain.core.profile import Convolution, Precision, SizeRule, WorkKind
 from canitrain.core.recipe import Freeze, Optimizer, Strategy
-from canitrain.core.report import Bottleneck
+from canitrain.core.report import Bottleneck, ScalingRow
 from canitrain.core.time_calibration import Layout, Rate
 from canitrain.estimate.communication import exchange
 from canitrain.estimate.cpu_time import cpu_rates
 from canitrain.estimate.device_rates import find_curve, gpu_rates, rate_of
-from canitrain.estimate.gpu_scaling import GpuScaling, gpu_scaling, last_that_helps, obstacle_after, shares_of
+from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps, obstacle_after, shares_of
 from canitrain.estimate.roofline import group_times, kernel_times
 from canitrain.estimate.run_time import run_time
 from canitrain.estimate.step_time import accumulation_steps, step_time
@@ -272,7 +272,6 @@ def test_more_gpus_help_until_the_loader_is_full():
     # Two cards want 2 of 2.5; the third finds half a share left, the fourth none.
     assert last_that_helps(rows).gpus == 3
     assert rows[3].bottleneck is Bottleneck.DECODE
-    assert rows[0].speedup_ratio == 1.0
     assert obstacle_after(rows, rows[2]) is Bottleneck.DECODE
     assert obstacle_after(rows, rows[-1]) is None
 
@@ -280,12 +279,14 @@ def test_more_gpus_help_until_the_loader_is_full():
 def test_steps_that_get_faster_are_not_blamed_for_a_run_that_does_not():
     # Twice the images a second, yet 10 + 100 s become 5 + 100 s: 110 / 105 = 1.05
     rows = [
-        GpuScaling(
-            gpus=gpus, images_per_s=10.0 * gpus, total_s=100.0 + 10.0 / gpus,
-            speedup_ratio=110.0 / (100.0 + 10.0 / gpus), bottleneck=Bottleneck.GPU_COMPUTE, communication_s=0.0,
+        ScalingRow(
+            gpus=gpus,
+            images_per_s=10.0 * gpus,
+            total_s=100.0 + 10.0 / gpus,
+            bottleneck=Bottleneck.GPU_COMPUTE,
         )
         for gpus in (1, 2)
-    ]  # fmt: skip
+    ]
     assert last_that_helps(rows) is rows[0]
     assert obstacle_after(rows, rows[0]) is None
 

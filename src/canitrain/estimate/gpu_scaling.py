@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from canitrain.core.dataset import Dataset
@@ -14,26 +13,12 @@ from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Hardware
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import Recipe
-from canitrain.core.report import Bottleneck
+from canitrain.core.report import Bottleneck, ScalingRow
 from canitrain.core.time_calibration import TimeCalibration
 from canitrain.estimate.run_time import run_time
 
 LEAST_SHARE = 0.25
 """Another GPU or node helps where it brings at least this share of what it could bring at best."""
-
-
-class GpuScaling(Struct, frozen=True, kw_only=True):
-    """The run on ``gpus`` equal cards over all ``nodes``, each with the same batch."""
-
-    gpus: int
-    nodes: int = 1
-    images_per_s: float
-    total_s: float
-    speedup_ratio: float
-    """Total time on one card / total time on these."""
-    bottleneck: Bottleneck
-    communication_s: float
-    """Of one step, not hidden under the backward pass."""
 
 
 def shares_of(recipe: Recipe) -> tuple[Recipe, ...]:
@@ -54,39 +39,36 @@ def gpu_scaling(
     hardware: Hardware,
     feeds: Sequence[Feed],
     calibration: TimeCalibration,
-) -> tuple[GpuScaling, ...]:
+) -> tuple[ScalingRow, ...]:
     """The run by each of ``shares``, fewest GPUs first; ``feeds[i]`` is what each host feeds its own GPUs."""
-    rows: list[GpuScaling] = []
+    rows: list[ScalingRow] = []
     for shared, feed in zip(shares, feeds, strict=True):
         time = run_time(profile, shared, dataset, batch_size, card, hardware, feed, calibration)
-        alone_s = rows[0].total_s if rows else time.total_s.expected
         rows.append(
-            GpuScaling(
+            ScalingRow(
                 gpus=shared.all_gpus,
                 nodes=shared.nodes,
                 images_per_s=time.images_per_s,
                 total_s=time.total_s.expected,
-                speedup_ratio=alone_s / time.total_s.expected,
                 bottleneck=time.bottleneck,
-                communication_s=time.parts.communication_s,
             )
         )
     return tuple(rows)
 
 
-def last_that_helps(rows: Sequence[GpuScaling]) -> GpuScaling:
+def last_that_helps(rows: Sequence[ScalingRow]) -> ScalingRow:
     """The row after which more GPUs stop helping; the row after it names the bottleneck that is in the way.
 
     Beside n cards m more can raise the speed by m / n at best; they help where they bring ``LEAST_SHARE`` of that.
     """
     for row, following in pairwise(rows):
-        gain = following.speedup_ratio / row.speedup_ratio - 1
+        gain = row.total_s / following.total_s - 1
         if gain < _least_gain(row, following):
             return row
     return rows[-1]
 
 
-def obstacle_after(rows: Sequence[GpuScaling], useful: GpuScaling) -> Bottleneck | None:
+def obstacle_after(rows: Sequence[ScalingRow], useful: ScalingRow) -> Bottleneck | None:
     """What steps on more cards than ``useful`` wait for; ``None`` where those steps would be faster all the same."""
     if useful is rows[-1]:
         return None
@@ -95,5 +77,5 @@ def obstacle_after(rows: Sequence[GpuScaling], useful: GpuScaling) -> Bottleneck
     return None if faster else following.bottleneck
 
 
-def _least_gain(row: GpuScaling, following: GpuScaling) -> float:
+def _least_gain(row: ScalingRow, following: ScalingRow) -> float:
     return LEAST_SHARE * (following.gpus / row.gpus - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from canitrain.core.calibration import Calibration
 from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.question import Question, RunEstimate
-from canitrain.core.report import EvidenceSummary, Scaling, ScalingRow, StageMemory
+from canitrain.core.report import EvidenceSummary, Scaling, StageMemory
 from canitrain.core.target import CpuTarget
 from canitrain.estimate.feed import feed
 from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps, obstacle_after, shares_of
@@ -87,16 +87,7 @@ def scaling(question: Question, batch_size: int, calibration: Calibration) -> Sc
     )
     useful = last_that_helps(rows)
     return Scaling(
-        rows=tuple(
-            ScalingRow(
-                gpus=row.gpus,
-                nodes=row.nodes,
-                images_per_s=row.images_per_s,
-                total_s=row.total_s,
-                bottleneck=row.bottleneck,
-            )
-            for row in rows
-        ),
+        rows=rows,
         useful_gpus=useful.gpus,
         useful_nodes=useful.nodes,
         obstacle=obstacle_after(rows, useful),
