@@ -23,6 +23,9 @@ class Phase(enum.Enum):
     FORWARD = "forward"
     BACKWARD = "backward"
 
+    # An estimate looks members up 70,000 times; enum's own hash is written in Python, and members are singletons.
+    __hash__ = object.__hash__
+
 
 class WorkKind(enum.Enum):
     """Kinds of GPU work that reach different shares of a card's peaks."""
@@ -36,6 +39,8 @@ class WorkKind(enum.Enum):
     ELEMENTWISE = "elementwise"
     OTHER = "other"
     """Sorting, indexing, reductions, NMS, everything else."""
+
+    __hash__ = object.__hash__
 
 
 class Work(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
