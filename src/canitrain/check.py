@@ -90,6 +90,10 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
     )
 
 
+DESCRIBE_INSTEAD = 'for an estimate all the same, say which GPUs there are: --gpu "RTX 3060" (names: canitrain gpus)'
+"""The way on where the machine does not tell what it would train on."""
+
+
 def _undecided(question: Question, target: NoTarget, cards: tuple[GpuSpec, ...], estimate: Estimator) -> Report:
     """The report without a device to estimate on: the reason, and the cards that would do."""
     recipe = question.recipe
@@ -118,7 +122,7 @@ def _undecided(question: Question, target: NoTarget, cards: tuple[GpuSpec, ...],
         advice=(),
         cards=suitable_cards(question, cards, estimate),
         explain=(),
-        warnings=question.hardware.warnings,
+        warnings=(*question.hardware.warnings, DESCRIBE_INSTEAD),
     )
 
 

@@ -410,3 +410,29 @@ def test_a_size_off_the_stride_is_what_the_library_makes_of_it(
     runs.write_text("\n".join([header, *rows]) + "\n")
     first, second = json.loads(terminal("accuracy", "--measurements", str(runs), "--json").out)["rows"]
     assert first["predicted"] == second["predicted"]
+
+
+def test_of_two_worker_counts_that_fit_into_shared_memory_only_the_larger_is_advised(terminal: Terminal) -> None:
+    document = json.loads(terminal.check("--json", model="yolov5s", host="gtx1060-hdd").out)
+
+    advised = [each["change"] for each in document["advice"] if each["change"].startswith("--workers")]
+    assert advised == [f"--workers {document['recommendation']['workers']}"]
+
+
+def test_an_unknown_gpu_comes_with_a_way_on(terminal: Terminal) -> None:
+    asked = ("--json",)
+    stuck = json.loads(terminal.check(*asked, host="driver-broken").out)
+    on = json.loads(terminal.check(*asked, "--gpu", "RTX 3060", host="driver-broken").out)
+
+    assert stuck["verdict"]["status"] == "unknown"
+    assert any('--gpu "RTX 3060"' in warning for warning in stuck["warnings"])
+    assert on["verdict"]["status"] == "go"
+
+
+def test_no_part_of_a_step_is_told_as_nothing(terminal: Terminal) -> None:
+    described = ("--gpu", "RTX 3060", "--cpu-cores", "8", "--ram", "64GiB", "--storage", "nvme", "--disk", "1TB")
+    # Batch 1 of a fast disk: 160 KiB at 3 GB/s and eight readers are microseconds.
+    for style in ("text", "markdown", "html"):
+        finished = terminal.check(*described, "--batch-size", "1", "--format", style, host="rtx3060-desktop")
+        assert finished.code == 0
+        assert not any(before.endswith(" ") for before in finished.out.split("0.0 ms")[:-1])

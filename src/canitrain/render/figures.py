@@ -23,6 +23,8 @@ _UNIT_S = {"years": 365.25 * DAY_S, "days": DAY_S, "h": HOUR_S, "min": MINUTE_S,
 _UNIT_BYTES = {"TiB": TIB_BYTES, "GiB": GIB_BYTES, "MiB": MIB_BYTES, "KiB": KIB_BYTES, "B": 1}
 """The units that ``format_bytes`` writes."""
 FULL, EMPTY = "#", "-"
+LEAST_SHOWN_S = 0.05e-3
+"""What one decimal of a millisecond can show."""
 MOST_PERCENT = 999
 """Above it a percentage says no more than ``>999 %``."""
 
@@ -98,6 +100,11 @@ def parts_that_add_up(parts: Mapping[str, float]) -> dict[str, float]:
         floors[name] += 1
     largest_first = sorted(floors, key=lambda name: -floors[name])
     return {name: floors[name] * cell_bytes for name in largest_first}
+
+
+def shows(duration_s: float) -> bool:
+    """Whether a part of the step is more than ``0.0 ms`` once printed."""
+    return duration_s >= LEAST_SHOWN_S
 
 
 def images_per_s(rate: float) -> str:

@@ -15,6 +15,7 @@ from canitrain.render.figures import (
     images_per_s,
     parts_that_add_up,
     percent,
+    shows,
 )
 from canitrain.render.headline import cost_line, network_line, scaling_line
 from canitrain.render.needs import needs
@@ -64,7 +65,7 @@ def time_table(report: Report, time: Time) -> Table:
         "its disk reads": parts.storage_s,
         "its gradient exchange": parts.communication_s,
     }
-    rows += [(name, format_duration(part_s)) for name, part_s in named.items() if part_s > 0]
+    rows += [(name, format_duration(part_s)) for name, part_s in named.items() if shows(part_s)]
     if time.energy_kwh is not None:
         rows.append(("energy of the GPUs", f"about {energy(time.energy_kwh)}"))
     if time.cost is not None:

@@ -8,7 +8,7 @@ from canitrain.core.units import format_bytes, format_duration
 from canitrain.render import headline
 from canitrain.render.asked import asked_rows
 from canitrain.render.batch_table import batch_lines
-from canitrain.render.figures import bar, duration_interval, energy, epoch, images_per_s, percent
+from canitrain.render.figures import bar, duration_interval, energy, epoch, images_per_s, percent, shows
 from canitrain.render.lines import BAR_COLUMNS, EMPTY_LINE, STATUS_TONE, Line, Span, Tone, labelled, paint
 from canitrain.render.memory_timeline import timeline_lines
 from canitrain.render.needs import Need, needs
@@ -116,13 +116,13 @@ def _step_parts(time: Time) -> str:
     device = _named({"compute": parts.compute_s, "launches": parts.launches_s})
     device += f" ({', '.join(beside)})" if beside else ""
     feed = _named({"loader": parts.loader_s, "disk": parts.storage_s})
-    if parts.loads_between_steps:
+    if parts.loads_between_steps and feed:
         return f"the slower of {device}; plus, with no loader processes, {feed}"
     return f"the slowest of {', '.join(part for part in (device, feed) if part)}"
 
 
 def _named(parts_s: dict[str, float]) -> str:
-    return ", ".join(f"{name} {format_duration(part_s)}" for name, part_s in parts_s.items() if part_s > 0)
+    return ", ".join(f"{name} {format_duration(part_s)}" for name, part_s in parts_s.items() if shows(part_s))
 
 
 def _help(report: Report, width: int) -> list[Line]:

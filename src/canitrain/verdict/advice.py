@@ -24,7 +24,8 @@ ONE_DECIMAL_SPEEDUP = 1.15
 
 def advise(question: Question, plan: Plan, estimate: Estimator) -> tuple[Advice, ...]:
     """The changes that help most: first those that better the verdict, then by time or memory, whichever is short."""
-    tried = {change.option: change for change in (*changes(question), *_fitting_workers(question, plan))}
+    usual = (change for change in changes(question) if not _fewer_than_fit(change, question, plan))
+    tried = {change.option: change for change in (*usual, *_fitting_workers(question, plan))}
     helpful = [(change, advice) for change in tried.values() if (advice := _try(change, plan, estimate)) is not None]
     free = [advice for change, advice in helpful if not (change.bought or change.price)]
     found = [advice for change, advice in helpful if not (change.bought and _needless(advice, free))]
@@ -33,6 +34,12 @@ def advise(question: Question, plan: Plan, estimate: Estimator) -> tuple[Advice,
         found.append(smaller)
     found.sort(key=lambda advice: (SEVERITY.index(advice.status), -_gain(advice, plan)))
     return tuple(found[:MOST_ADVICE])
+
+
+def _fewer_than_fit(change: Change, question: Question, plan: Plan) -> bool:
+    """Whether a change takes workers away beyond those that ``/dev/shm`` has no room for."""
+    fitting = plan.recommendation.workers
+    return fitting < question.recipe.workers and change.question.recipe.workers < fitting
 
 
 def _fitting_workers(question: Question, plan: Plan) -> Iterator[Change]:

@@ -90,6 +90,8 @@ def _gpu_target(gpus: tuple[Gpu, ...], recipe: Recipe) -> GpuTarget:
     if isinstance(wanted, Unknown):
         kind = "memory" if recipe.assume_idle else "free memory"
         reason = f"the {kind} of {weakest.name} could not be read: {wanted.reason}"
+        if total_bytes is not None and not recipe.assume_idle:
+            reason += "; --assume-idle counts on the whole card"
     else:
         reason = f"{format_bytes(wanted.value)} {'in all' if recipe.assume_idle else 'free'}"
     return GpuTarget(
