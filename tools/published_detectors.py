@@ -109,8 +109,6 @@ def _cases(row: dict[str, str]) -> Iterator[Case]:
     else:
         return
     precision = Precision.AMP if "amp" in row["precision"] else Precision.FP32
-    dated = DATED.search(row["source"])
-    month = f"{dated[2]}-{dated[1]}" if dated else row["source_date"]
     yield Case(
         source=found[0],
         model=found[1],
@@ -119,8 +117,13 @@ def _cases(row: dict[str, str]) -> Iterator[Case]:
         batch_size=round(float(row["batch_per_gpu"])),
         precision=precision.value,
         # Under AMP the gradient scaler reads a result after the backward pass.
-        timed_to_end=found[1] != SSD or precision is Precision.AMP or month >= WAITS_SINCE,
+        timed_to_end=found[1] != SSD or precision is Precision.AMP or _month(row) >= WAITS_SINCE,
     )
+
+
+def _month(row: dict[str, str]) -> str:
+    dated = DATED.search(row["source"])
+    return f"{dated[2]}-{dated[1]}" if dated else row["source_date"]
 
 
 def logged_handovers(path: Path) -> dict[Case, float]:

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
-from published_detectors import LAST_SSD, MASK, SSD, Case, handover_s, logged_handovers
+from published_detectors import LAST_SSD, MASK, SSD, Case, handover_s, logged_handovers, published_cases
 
 HEADER = "family,source,model,variant,backbone,batch_per_gpu,n_gpus,gpu_key,precision,s_per_iter,images_per_s,notes"
 DECODE_S = 0.0025
@@ -64,3 +64,27 @@ def test_layout_and_casts_are_those_of_the_release() -> None:
     assert case(source="NVIDIA 21.12").channels_last
     assert not case(source="NVIDIA 21.12").casts_with_apex
     assert case().casts_with_apex
+
+
+@pytest.mark.parametrize(
+    ("source", "table_date", "precision", "to_end"),
+    [
+        ("lambdal/V100/PyTorch_SSD_FP32/08-03-2020_22-05-33.txt", "2023-01-30", "fp32", False),
+        ("lambdal/V100/PyTorch_SSD_AMP/08-03-2020_22-35-45.txt", "2023-01-30", "amp", True),
+        ("lambdal/V100/PyTorch_SSD_FP32/31-10-2020_15-46-01.txt", "2023-01-30", "fp32", True),
+        ("DeepLearningExamples", "2019-09-12", "fp32", False),
+        ("DeepLearningExamples", "2023-01-30", "fp32", True),
+    ],
+)
+def test_ssd300_in_fp32_was_timed_until_all_was_launched_before_october_2020(
+    tmp_path: Path, source: str, table_date: str, precision: str, *, to_end: bool
+) -> None:
+    key = "v100-16gb-sxm" if source == "DeepLearningExamples" else "v100-16gb"
+    header = (
+        "framework_version,model,source_date,family,source,variant,backbone,batch_per_gpu,n_gpus,gpu_key,precision,"
+    )
+    values = f"NGC 19.08,SSD300 v1.1,{table_date},ssd,{source},,R50,48,1,{key},{precision},"
+    (tmp_path / "published.csv").write_text(f"{header}s_per_iter,images_per_s,notes\n{values}0.35,,\n")
+    (found,) = published_cases(tmp_path / "published.csv")
+    assert found.model == SSD
+    assert found.timed_to_end is to_end
