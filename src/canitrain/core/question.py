@@ -8,7 +8,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from canitrain.core.dataset import Dataset
-from canitrain.core.hardware import Hardware
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.hardware import Cpu, Hardware
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import Recipe
 from canitrain.core.report import Memory, Time
@@ -23,6 +24,16 @@ class Question(Struct, frozen=True, kw_only=True):
     dataset: Dataset
     recipe: Recipe
     target: GpuTarget | CpuTarget
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether no GPU has a part in the run."""
+        return isinstance(self.target, CpuTarget)
+
+    @property
+    def device(self) -> GpuSpec | Cpu:
+        """What computes the step: the (slowest) card, or the processor."""
+        return self.target.cpu if isinstance(self.target, CpuTarget) else self.target.card
 
 
 class MemoryEstimate(Struct, frozen=True, kw_only=True):

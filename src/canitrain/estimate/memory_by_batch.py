@@ -21,12 +21,11 @@ def memory_by_batch(question: Question, calibration: Calibration) -> Callable[[i
     The polynomials of the GPU's memory are evaluated here, once; each batch size then costs a few multiplications.
     """
     hardware, profile, dataset, recipe = question.hardware, question.profile, question.dataset, question.recipe
-    on_cpu = isinstance(question.target, CpuTarget)
     gpu_at = _gpu_memory_by_batch(question, calibration)
     disk = disk_need(profile, recipe, dataset, hardware, calibration.host)
 
     def at(batch_size: int) -> MemoryEstimate:
-        host = host_memory(profile, recipe, dataset, hardware, batch_size, calibration.host, on_cpu=on_cpu)
+        host = host_memory(profile, recipe, dataset, hardware, batch_size, calibration.host, on_cpu=question.on_cpu)
         return MemoryEstimate(batch_size=batch_size, memory=Memory(gpu=gpu_at(batch_size), host=host, disk=disk))
 
     return at

@@ -21,8 +21,6 @@ from canitrain.estimate.time_evidence import time_evidence
 def whole_run(question: Question, batch_size: int, calibration: Calibration) -> RunEstimate:
     """Memory of GPU, host and disk, and the time of the run, at ``batch_size`` images a GPU and step."""
     hardware, profile, dataset, recipe = question.hardware, question.profile, question.dataset, question.recipe
-    on_cpu = isinstance(question.target, CpuTarget)
-    device = question.target.cpu if isinstance(question.target, CpuTarget) else question.target.card
     return RunEstimate(
         batch_size=batch_size,
         memory=memory_by_batch(question, calibration)(batch_size).memory,
@@ -31,9 +29,9 @@ def whole_run(question: Question, batch_size: int, calibration: Calibration) -> 
             recipe,
             dataset,
             batch_size,
-            device,
+            question.device,
             hardware,
-            feed(profile, recipe, dataset, hardware, calibration.host, on_cpu=on_cpu),
+            feed(profile, recipe, dataset, hardware, calibration.host, on_cpu=question.on_cpu),
             calibration.time,
         ),
     )
@@ -45,14 +43,10 @@ def evidence(question: Question, calibration: Calibration) -> EvidenceSummary:
     if isinstance(target, CpuTarget):
         library = f"{profile.implementation.library} {profile.implementation.version}"
         detail = f"live tensors traced from {library}, resident memory of processes as measured"
-        return EvidenceSummary(
-            memory=Evidence(level=EvidenceLevel.GENERATION, detail=detail),
-            time=time_evidence(profile, target.cpu, calibration.time),
-        )
-    return EvidenceSummary(
-        memory=memory_evidence(profile, target.card, calibration.memory),
-        time=time_evidence(profile, target.card, calibration.time),
-    )
+        memory = Evidence(level=EvidenceLevel.GENERATION, detail=detail)
+    else:
+        memory = memory_evidence(profile, target.card, calibration.memory)
+    return EvidenceSummary(memory=memory, time=time_evidence(profile, question.device, calibration.time))
 
 
 def loader_warnings(question: Question, calibration: Calibration) -> tuple[str, ...]:
@@ -63,7 +57,7 @@ def loader_warnings(question: Question, calibration: Calibration) -> tuple[str, 
         question.dataset,
         question.hardware,
         calibration.host,
-        on_cpu=isinstance(question.target, CpuTarget),
+        on_cpu=question.on_cpu,
     ).warnings
 
 
@@ -96,13 +90,12 @@ def scaling(question: Question, batch_size: int, calibration: Calibration) -> Sc
 
 def stages(question: Question, run: RunEstimate, calibration: Calibration) -> tuple[StageMemory, ...]:
     """The memory timeline of the step of ``run``, and its device seconds by stage (``--explain``)."""
-    profile, recipe, dataset = question.profile, question.recipe, question.dataset
-    target, hardware = question.target, question.hardware
+    profile, recipe, dataset, hardware = question.profile, question.recipe, question.dataset, question.hardware
     step = step_time(
         profile,
         recipe,
         time_shape(profile, recipe, dataset, run.batch_size),
-        target.cpu if isinstance(target, CpuTarget) else target.card,
+        question.device,
         cpu=hardware.cpu,
         bench=hardware.bench,
         calibration=calibration.time,
