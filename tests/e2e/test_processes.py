@@ -192,3 +192,20 @@ def test_a_file_written_while_stdout_is_closed_holds_the_report_alone(tmp_path: 
     subprocess.run(["sh", "-c", '"$@" >&- 2>&-', "sh", *command], check=True)
 
     assert json.loads(target.read_text(encoding="utf-8"))["verdict"]["status"] == "go"
+
+
+def test_a_machine_can_come_through_a_pipe() -> None:
+    host = HOSTS / "rtx3060-desktop.json"
+    piped = subprocess.run(
+        [sys.executable, *CHECK, "--hardware", "-", "--json"],
+        input=host.read_text(encoding="utf-8"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    saved = python(*CHECK, "--hardware", str(host), "--json")
+
+    assert piped.returncode == saved.returncode == 0
+    through, named = json.loads(piped.stdout), json.loads(saved.stdout)
+    assert through.pop("hardware")["gpus"] == named.pop("hardware")["gpus"]
+    assert through == named

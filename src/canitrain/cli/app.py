@@ -36,6 +36,8 @@ OBJECTS_BEFORE_COLLECTION = 200_000
 """New objects before Python looks for garbage; tracing and measuring, which make some, get there soon."""
 NO_ARGUMENTS = "NoArgsIsHelpError"
 """What click raises where nothing was typed; typer may bring its own copy of the class."""
+INCOMPLETE = ("MissingParameter", "BadOptionUsage")
+"""What click raises where an option, an argument, or an option's value is missing."""
 _TOP_EXAMPLES = (
     "canitrain check --model fasterrcnn --images 20000",
     'canitrain check --model yolov5m --data ./my-images --gpu "RTX 3060"',
@@ -67,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the last resort: whatever it is becomes exit 70
         if isinstance(error, _click_exception()):
-            return _usage_error(error)
+            return _usage_error(error, arguments)
         return _bug(error)
     return int(code or ExitCode.FINE)
 
@@ -122,15 +124,24 @@ def _click_exception() -> type[Exception]:
     return base
 
 
-def _usage_error(error: Exception) -> int:
+def _usage_error(error: Exception, arguments: Sequence[str]) -> int:
     if type(error).__name__ == NO_ARGUMENTS:  # its message is the help, which is printed by now
         return ExitCode.BAD_INPUT
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else PROGRAM
     message = _in_our_words(error) or (error.format_message() if hasattr(error, "format_message") else str(error))
     one_line = " ".join(message.split()).rstrip(".")
-    tell(f"error: {one_line[:1].lower()}{one_line[1:]}\nhint: see `{command} --help`")
+    tell(f"error: {one_line[:1].lower()}{one_line[1:]}\nhint: {_usage_hint(error, arguments)}")
     return ExitCode.BAD_INPUT
+
+
+def _usage_hint(error: Exception, arguments: Sequence[str]) -> str:
+    """A command line that works, where something is missing from this one; else where its options are explained."""
+    name = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    if name is None:
+        return f"see `{PROGRAM} --help`"
+    if type(error).__name__ in INCOMPLETE:
+        example = importlib.import_module(COMMANDS[name].partition(":")[0]).EXAMPLES[0]
+        return f"write it like: {example}"
+    return f"see `{PROGRAM} {name} --help`"
 
 
 def _in_our_words(error: Exception) -> str | None:

@@ -89,7 +89,7 @@ BoxesPerImage = Annotated[
 
 HardwareFile = Annotated[
     Path | None,
-    typer.Option("--hardware", metavar="HOST.json", help="A machine saved by `canitrain probe --save`.",
+    typer.Option("--hardware", metavar="HOST.json", help="A machine saved by `canitrain probe --save`; - reads one from stdin.",
                  rich_help_panel=_MACHINE),
 ]  # fmt: skip
 GpuText = Annotated[

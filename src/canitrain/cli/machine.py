@@ -17,6 +17,8 @@ from canitrain.core.recipe import DeviceChoice
 from canitrain.core.units import parse_bytes
 from canitrain.verdict.device import best_kind
 
+STDIN = Path("/dev/stdin")
+"""What ``--hardware -`` reads: a machine that another one's ``probe --json`` prints."""
 SHM_SHARE = 0.5
 """Of the RAM, what Linux lets /dev/shm hold unless told. Source: tmpfs(5), ``size``."""
 SHM_SOURCE = "half of the RAM described, as Linux mounts it"
@@ -55,7 +57,7 @@ def find_machine(options: MachineOptions, data_path: Path) -> Hardware:
     from canitrain import catalog  # noqa: PLC0415
 
     if options.hardware is not None:
-        machine = catalog.load_hardware(options.hardware)
+        machine = catalog.load_hardware(STDIN if options.hardware == Path("-") else options.hardware)
     else:
         from canitrain.probe import probe  # noqa: PLC0415
 
