@@ -89,9 +89,13 @@ BoxesPerImage = Annotated[
 
 HardwareFile = Annotated[
     Path | None,
-    typer.Option("--hardware", metavar="HOST.json", help="A machine saved by `canitrain probe --save`; - reads one from stdin.",
-                 rich_help_panel=_MACHINE),
-]  # fmt: skip
+    typer.Option(
+        "--hardware",
+        metavar="HOST.json",
+        help="A machine saved by `canitrain probe --save`; - reads one from stdin.",
+        rich_help_panel=_MACHINE,
+    ),
+]
 GpuText = Annotated[
     str | None,
     typer.Option("--gpu", metavar="CARDS", help='Cards in place of the machine\'s: "2x RTX 3060".',
