@@ -14,6 +14,7 @@ from canitrain.core.interval import Interval
 from canitrain.core.question import Question, RunEstimate
 from canitrain.core.report import Bottleneck, EvidenceSummary, GpuMemory, Memory, StepParts, Time
 from canitrain.core.target import CpuTarget, GpuTarget
+from canitrain.core.time_calibration import LevelWidth
 from canitrain.core.units import format_bytes, format_duration
 
 LOADING = "loading"
@@ -85,7 +86,8 @@ def corrected(
     time = run.time
     if correction.time_ratio is not None:
         width = next(row for row in calibration.time.width if row.level is EvidenceLevel.MEASURED_HERE)
-        time = _time(time, correction.time_ratio, low_ratio=width.low_ratio, high_ratio=width.high_ratio)
+        device = Bottleneck.CPU_COMPUTE if question.on_cpu else Bottleneck.GPU_COMPUTE
+        time = _time(time, correction.time_ratio, width, device)
     memory = corrected_memory(run.memory, question, correction, calibration)
     return RunEstimate(batch_size=run.batch_size, memory=memory, time=time)
 
@@ -128,8 +130,11 @@ def device_step_s(time: Time) -> float:
     return max(time.parts.compute_s - time.kinds_s.get(LOADING, 0.0), time.parts.launches_s) + time.parts.waits_s
 
 
-def _time(time: Time, ratio: float, *, low_ratio: float, high_ratio: float) -> Time:
-    """The device's seconds times ``ratio``; what waits for images stays as it was."""
+def _time(time: Time, ratio: float, width: LevelWidth, device: Bottleneck) -> Time:
+    """The device's seconds times ``ratio``; what waits for images stays as it was.
+
+    ``device`` is what a step waits for that no longer waits for images.
+    """
     before = time.parts
     kinds_s = {kind: kind_s * (1.0 if kind == LOADING else ratio) for kind, kind_s in time.kinds_s.items()}
     after = StepParts(
@@ -146,14 +151,18 @@ def _time(time: Time, ratio: float, *, low_ratio: float, high_ratio: float) -> T
     waiting = {Bottleneck.DECODE: after.loader_s, Bottleneck.STORAGE: after.storage_s}
     slowest = max(waiting, key=lambda each: waiting[each])
     fed = after.training_s >= waiting[slowest]
-    kept = Bottleneck.GPU_COMPUTE if time.bottleneck in _WAITS_FOR_IMAGES else time.bottleneck
+    kept = device if time.bottleneck in _WAITS_FOR_IMAGES else time.bottleneck
     bottleneck = kept if fed else slowest
 
     def scaled(interval: Interval) -> Interval:
         moved = interval.scaled(factor)
         if not fed or after.loads_between_steps:
             return moved
-        return Interval(low=moved.expected * low_ratio, expected=moved.expected, high=moved.expected * high_ratio)
+        return Interval(
+            low=moved.expected * width.low_ratio,
+            expected=moved.expected,
+            high=moved.expected * width.high_ratio,
+        )
 
     return replace(
         time,
