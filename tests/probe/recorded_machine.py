@@ -168,6 +168,15 @@ class RecordedMachine:
         return tuple(answer) if function == "nvmlDeviceGetCudaComputeCapability" else _answer(answer)
 
 
+class CloudContainer(RecordedMachine):
+    """The T4 machine with other files and variables."""
+
+    def __init__(self, files: dict[str, str] | None = None, environment: dict[str, str] | None = None) -> None:
+        super().__init__("t4-docker-cloud")
+        self.files.update(files or {})
+        self.facts["environment"] = environment or {}
+
+
 def _devices(answers: dict[str, Any]) -> list[dict[str, Any]]:
     """The devices, of which ``copies`` equal ones may be written as one; the last digits of their UUIDs count up."""
     devices = []

@@ -7,30 +7,18 @@ import subprocess
 
 import pytest
 from msgspec import structs
-from recorded_machine import RecordedMachine
+from recorded_machine import CloudContainer, RecordedMachine
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
-from canitrain.probe.cgroup import count_cpus, find_cgroups, parse_membership
 from canitrain.probe.cpu import read_cpu
 from canitrain.probe.gpu_record import sparse_gpu
 from canitrain.probe.host import Host, TimeLimits, derive, failure_text, filled, is_absent, not_negative, positive
-from canitrain.probe.limits import Limits, parse_ulimits, read_limits
+from canitrain.probe.limits import Limits
 from canitrain.probe.machine import probe_host
 from canitrain.probe.mounts import mount_of, parse_mountinfo
 from canitrain.probe.software_tables import BUILDS, build_of, cuda_for, minimum_driver, rocm_runs_on, runs_on
 from canitrain.probe.visible import visible
-
-GIB = 2**30
-
-
-class Group(RecordedMachine):
-    """The T4 machine with other files and variables."""
-
-    def __init__(self, files: dict[str, str] | None = None, environment: dict[str, str] | None = None) -> None:
-        super().__init__("t4-docker-cloud")
-        self.files.update(files or {})
-        self.facts["environment"] = environment or {}
 
 
 def gpus(count: int, vendor: Vendor = Vendor.NVIDIA):
@@ -39,116 +27,6 @@ def gpus(count: int, vendor: Vendor = Vendor.NVIDIA):
     return tuple(
         structs.replace(card, uuid=Known(value=uuid, source="test")) for card, uuid in zip(cards, uuids, strict=False)
     )
-
-
-@pytest.mark.parametrize(("text", "count"), [("0-3", 4), ("0-3,8", 5), ("7", 1), ("0,2,4-5", 4)])
-def test_a_cpu_list_counts_its_cpus(text, count):
-    assert count_cpus(text) == count
-
-
-@pytest.mark.parametrize("text", ["", "a-b", "3-1", "\n"])
-def test_a_text_that_is_no_cpu_list_is_refused(text):
-    assert isinstance(derive(Known(value=text, source="file"), count_cpus), Unknown)
-
-
-def test_membership_of_both_versions_is_read():
-    text = "3:cpu,cpuacct:/a\n1:name=systemd:/b\n0::/c\n"
-    assert parse_membership(text) == ((("cpu", "cpuacct"), "/a"), (("name=systemd",), "/b"), ((), "/c"))
-
-
-def test_a_colon_in_the_name_of_a_group_is_a_part_of_it():
-    assert parse_membership("0::/user.slice/a:b.scope") == (((), "/user.slice/a:b.scope"),)
-
-
-@pytest.mark.parametrize("text", ["", "x::/", "0::outer", "0:memory"])
-def test_a_text_that_is_no_membership_is_refused(text):
-    with pytest.raises(ValueError):  # noqa: PT011 - the contract is the kind
-        parse_membership(text)
-
-
-@pytest.mark.parametrize(
-    ("filesystems", "limits"),
-    [
-        ("nodev\tproc\n\text4\n", True),  # a kernel without control groups: there certainly is no limit of theirs
-        ("nodev\tproc\nnodev\tcgroup2\n", False),  # it has some, which cannot be read
-        ("garbage", False),
-    ],
-)
-def test_without_membership_there_is_no_limit_only_where_the_kernel_has_no_groups(filesystems, limits):
-    machine = Group({"/proc/filesystems": filesystems})
-    del machine.files["/proc/self/cgroup"]
-    found = find_cgroups(Host(machine))
-    assert isinstance(found, Unknown) is not limits
-    if limits:
-        assert not found.core_bounds
-        assert not found.unread_cores
-
-
-def test_a_group_outside_of_what_a_container_sees_is_judged_by_what_it_sees():
-    inside = find_cgroups(Host(Group({"/proc/self/cgroup": "0::/\n"})))
-    outside = find_cgroups(Host(Group({"/proc/self/cgroup": "0::/../outer\n"})))
-    assert outside.core_bounds == inside.core_bounds != []
-    assert outside.ram_room_bytes == inside.ram_room_bytes != []
-    assert outside.unread_cores == outside.unread_ram == []
-
-
-def test_the_least_quota_on_the_way_to_the_root_wins():
-    root = "/sys/fs/cgroup"
-    files = {"/proc/self/cgroup": "0::/outer/inner\n"}
-    for folder, quota in ((f"{root}/outer", "150000 100000"), (f"{root}/outer/inner", "max 100000")):
-        files |= {f"{folder}/cgroup.procs": "", f"{folder}/cpu.max": quota}
-    found = find_cgroups(Host(Group(files)))
-    # outer 150000/100000 = 1.5, the mount's own 200000/100000 = 2, inner none
-    assert [bound.value for bound in found.core_bounds if "cpu.max" in bound.name] == [1.5, 2.0]
-
-
-def test_memory_high_counts_like_memory_max():
-    found = find_cgroups(Host(Group({"/sys/fs/cgroup/memory.high": f"{3 * GIB}\n"})))
-    # 3 GiB less the 2 in use, of which 1 is page cache that can go: 3 - (2 - 1) = 2
-    assert ("cgroup v2 memory.high", 2 * GIB) in [(bound.name, bound.value) for bound in found.ram_room_bytes]
-
-
-@pytest.mark.parametrize(
-    ("current_gib", "stat", "room_gib"),
-    [
-        (2, "inactive_file 1073741824\n", 2),  # 3 less the 1 that cannot go
-        (2, "nonsense", 1),  # what may be given back is not known: all of it is held
-        (4, "inactive_file 0\n", 0),  # over the limit, which was lowered
-        (1, "inactive_file 2147483648\n", 3),  # read a moment later than the usage
-    ],
-)
-def test_a_memory_limit_leaves_what_is_neither_held_nor_beyond_it(current_gib, stat, room_gib):
-    root = "/sys/fs/cgroup"
-    files = {
-        f"{root}/memory.high": f"{3 * GIB}\n",
-        f"{root}/memory.current": f"{current_gib * GIB}\n",
-        f"{root}/memory.stat": stat,
-    }
-    room = {bound.name: bound.value for bound in find_cgroups(Host(Group(files))).ram_room_bytes}
-    assert room["cgroup v2 memory.high"] == room_gib * GIB
-
-
-def test_a_limit_that_nobody_reaches_is_none():
-    found = find_cgroups(Host(Group({"/sys/fs/cgroup/memory.high": f"{2**60}\n"})))
-    assert all(bound.name != "cgroup v2 memory.high" for bound in found.ram_bounds)
-
-
-def test_slurms_memory_a_cpu_is_multiplied_by_its_cpus():
-    limits = read_limits(Host(Group(environment={"SLURM_MEM_PER_CPU": "2048", "SLURM_CPUS_ON_NODE": "3"})))
-    # 2048 MiB x 3
-    assert ("SLURM_MEM_PER_CPU", 6 * GIB) in [(bound.name, bound.value) for bound in limits.ram_bounds]
-
-
-def test_slurms_zero_is_no_limit():
-    limits = read_limits(Host(Group(environment={"SLURM_MEM_PER_NODE": "0"})))
-    assert not [bound for bound in limits.ram_bounds if bound.name.startswith("SLURM")]
-
-
-def test_a_soft_address_space_limit_bounds_memory():
-    header = "Limit                     Soft Limit           Hard Limit           Units     \n"
-    table = header + "Max open files            1024                 4096                 files     \n"
-    table += "Max address space         8589934592           unlimited            bytes     \n"
-    assert parse_ulimits(table) == {"Max open files": 1024, "Max address space": 8 * GIB}
 
 
 def test_the_deepest_and_last_mount_holds_a_path():
@@ -177,20 +55,22 @@ def test_the_deepest_and_last_mount_holds_a_path():
     ],
 )
 def test_cuda_visible_devices_selects_and_numbers_as_cuda_does(text, names):
-    shown, _ = visible(Host(Group(environment={"CUDA_VISIBLE_DEVICES": text})), gpus(4), Vendor.NVIDIA)
+    shown, _ = visible(Host(CloudContainer(environment={"CUDA_VISIBLE_DEVICES": text})), gpus(4), Vendor.NVIDIA)
     assert [gpu.name for gpu in shown] == names
     assert [gpu.index for gpu in shown] == list(range(len(names)))
 
 
 def test_rocm_applies_its_variables_in_turn():
     environment = {"ROCR_VISIBLE_DEVICES": "1,2", "HIP_VISIBLE_DEVICES": "1", "CUDA_VISIBLE_DEVICES": "0"}
-    shown, _ = visible(Host(Group(environment=environment)), gpus(3, Vendor.AMD), Vendor.AMD)
+    shown, _ = visible(Host(CloudContainer(environment=environment)), gpus(3, Vendor.AMD), Vendor.AMD)
     # ROCR leaves cards 1 and 2; HIP's number 1 of those is card 2; CUDA's variable is not looked at beside HIP's
     assert [gpu.name for gpu in shown] == ["card 2"]
 
 
 def test_an_affinity_mask_of_level_zero_may_name_tiles():
-    shown, _ = visible(Host(Group(environment={"ZE_AFFINITY_MASK": "1.0"})), gpus(2, Vendor.INTEL), Vendor.INTEL)
+    shown, _ = visible(
+        Host(CloudContainer(environment={"ZE_AFFINITY_MASK": "1.0"})), gpus(2, Vendor.INTEL), Vendor.INTEL
+    )
     assert [gpu.name for gpu in shown] == ["card 1"]
 
 
@@ -258,7 +138,7 @@ def test_reasons_are_short_and_tell_no_path():
 
 
 def test_a_file_is_read_once_however_often_it_is_asked_for():
-    machine = Group()
+    machine = CloudContainer()
     host = Host(machine)
     first = host.read("/proc/meminfo")
     machine.files["/proc/meminfo"] = "changed"
@@ -266,7 +146,7 @@ def test_a_file_is_read_once_however_often_it_is_asked_for():
 
 
 def test_after_its_time_the_host_answers_nothing_more():
-    host = Host(Group(), TimeLimits(total_s=0.0))
+    host = Host(CloudContainer(), TimeLimits(total_s=0.0))
     assert isinstance(host.read("/proc/meminfo"), Unknown)
 
 
