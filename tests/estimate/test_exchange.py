@@ -6,10 +6,12 @@ import math
 
 import pytest
 from msgspec.structs import replace
-from pencil import CALIBRATION, CARD
+from pencil import CALIBRATION, CARD, RECIPE
 
 from canitrain.core.recipe import Strategy
+from canitrain.core.report import Bottleneck, ScalingRow
 from canitrain.estimate.communication import exchange, launched_replicas, network_passes, straggling_s
+from canitrain.estimate.gpu_scaling import last_that_helps, obstacle_after, shares_of
 
 LINKS = CALIBRATION.links
 SHARED = {"gradient_bytes": 400e6, "parameter_tensors": 100, "batch_bytes": 1e8, "backward_s": 0.0, "links": LINKS}
@@ -69,3 +71,36 @@ def test_the_slower_of_links_and_network_decides(network_bytes_per_s, bound):
 
 def test_each_doubling_of_the_gpus_waits_as_long_again():
     assert [straggling_s(10.0, gpus, 0.02) for gpus in (1, 2, 8)] == pytest.approx([0.0, 0.2, 0.6])
+
+
+@pytest.mark.parametrize(
+    ("gpus", "nodes", "shares"),
+    [
+        (3, 1, [(1, 1), (2, 1), (3, 1)]),
+        (2, 2, [(1, 1), (2, 1), (2, 2)]),
+        (1, 6, [(1, 1), (1, 2), (1, 4), (1, 6)]),
+        (1, 8, [(1, 1), (1, 2), (1, 4), (1, 8)]),
+    ],
+)
+def test_gpus_are_added_one_by_one_and_nodes_by_doubling(gpus, nodes, shares):
+    found = shares_of(replace(RECIPE, gpus=gpus, nodes=nodes))
+    assert [(each.gpus, each.nodes) for each in found] == shares
+
+
+@pytest.mark.parametrize(
+    ("seconds", "useful"),
+    [
+        ((100.0, 80.0), 2),  # a second card brings 1.25x, just a quarter of what it could
+        ((100.0, 80.1), 1),
+        # A third one can bring a half, and brings 1.125x, an eighth more.
+        ((100.0, 50.0, 50.0 / 1.125), 3),
+        ((100.0, 50.0, 50.0 / 1.12), 2),
+    ],
+)
+def test_a_card_helps_that_brings_a_quarter_of_what_it_could(seconds, useful):
+    rows = [
+        ScalingRow(gpus=gpus, images_per_s=1000 / total_s, total_s=total_s, bottleneck=Bottleneck.COMMUNICATION)
+        for gpus, total_s in enumerate(seconds, start=1)
+    ]
+    assert last_that_helps(rows).gpus == useful
+    assert obstacle_after(rows, rows[useful - 1]) is (None if useful == len(rows) else Bottleneck.COMMUNICATION)

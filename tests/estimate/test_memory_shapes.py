@@ -43,3 +43,24 @@ def test_time_takes_the_mean_over_the_quantiles_of_the_aspect_ratio():
     shape = time_shape(cases.profile(**RESIZING), cases.recipe(**DETECTION), cases.dataset(), 2)
     # ratio 1: 800 x 800; ratio 2 and 0.5: 667 x 1333 padded to 672 x 1344; trapezoids: half the ends, all of the middle
     assert shape.pixels == (672 * 1344 / 2 + 800 * 800 + 672 * 1344 / 2) / 2
+
+
+def test_tall_images_fill_the_longer_side_like_wide_ones():
+    tall, wide = (
+        memory_shape(cases.profile(**RESIZING), cases.recipe(**DETECTION), cases.dataset(aspect_ratios=ratios), 2)
+        for ratios in ((0.8, 0.9), (1.1, 1.25))
+    )
+    assert tall.pixels == wide.pixels == 800 * 1024  # 1 / 0.8 = 1.25
+
+
+def test_images_of_one_shape_have_no_mean_but_their_own():
+    shape = time_shape(cases.profile(**RESIZING), cases.recipe(**DETECTION), cases.dataset(aspect_ratios=(1.25,)), 2)
+    assert shape.pixels == 800 * 1024
+
+
+def test_noise_behind_the_point_pads_to_no_further_stride():
+    # 600 * 1.12 is 672, a multiple of 32, and a little more in floating point.
+    size = {"image_size": ImageSize(shorter=600, longer=1000)}
+    oblong = cases.dataset(aspect_ratios=(1.0, 1.12))
+    shape = memory_shape(cases.profile(**RESIZING), cases.recipe(**size), oblong, 2)
+    assert shape.pixels == 608 * 672
