@@ -115,7 +115,7 @@ CASES = {
     "more images than there are": ((*YOLO, "--images", "99999999999999"), "99999999999999", "check --help"),
     "an image below the stride": (("check", "--model", "fasterrcnn", *IMAGES, "-s", "8"), "smaller", "at least 32"),
     "an option that is none": ((*YOLO, *IMAGES, "--imagesize", "640"), "--imagesize", "check --help"),
-    "no model": (("check", *IMAGES), "--model", "check --help"),
+    "no model": (("check", *IMAGES), "--model", "canitrain check --model "),
     "a command that is none": (("chekc",), "chekc", "canitrain --help"),
     "a schema that is none": (("schema", "everything"), "everything", "schema --help"),
 }

@@ -100,3 +100,14 @@ def test_a_step_that_fails_while_it_is_measured_is_no_bug_of_ours(tmp_path, monk
     assert run(["measure", "--model", "net.json", "--batch-size", "2", "--steps", "1"]) == 2
 
     assert "net.py:build does not train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("typed", ["net.py", "net.py:", "net:build"])
+def test_a_file_that_was_named_incompletely_is_named_completely_in_the_hint(tmp_path, monkeypatch, typed):
+    (tmp_path / "net.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(InputError) as told:
+        trace_spec(typed)
+
+    assert told.value.hint == "write it like net.py:build"

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canitrain.core.errors import InputError, MissingDependencyError
@@ -98,7 +99,7 @@ def subject_of(spec: str) -> Subject:
     """
     prefix, separator, name = spec.rpartition(":")
     if not separator or not prefix or not name:
-        raise InputError(f"{spec!r} names no model", hint=f"write it like {_examples()}")
+        raise InputError(f"{spec!r} names no model", hint=f"write it like {_meant(spec) or _examples()}")
     if of_a_file(spec):
         _need("torch", "pip install torch")
         from canitrain.trace.adapters.file import file_subject  # noqa: PLC0415 - imports torch
@@ -106,8 +107,11 @@ def subject_of(spec: str) -> Subject:
         return file_subject(prefix, *split_side(name))
     library = LIBRARIES.get(prefix)
     if library is None:
-        raise InputError(f"{prefix!r} is no library that can be traced", hint=f"write it like {_examples()}")
-    _need("torch", "pip install torch")
+        raise InputError(
+            f"{prefix!r} is no library that can be traced",
+            hint=f"write it like {_meant(f'{prefix}.py', name) or _examples()}",
+        )
+    _need("torch", library.install)  # which brings torch along
     _need(prefix, library.install)
     adapter = importlib.import_module(f"canitrain.trace.adapters.{prefix}")
     made: Subject = adapter.subject(name)
@@ -121,6 +125,12 @@ def _need(package: str, install: str) -> None:
         raise MissingDependencyError(
             f"{package} does not import: {error}", hint=f"{install}, then run this again"
         ) from error
+
+
+def _meant(file: str, function: str = "build") -> str | None:
+    """The spec of a Python file that is there, and was named without its function or its ending."""
+    file = file.removesuffix(":")
+    return f"{file}:{function}" if file.endswith(".py") and Path(file).is_file() else None
 
 
 def _examples() -> str:
