@@ -43,8 +43,7 @@ def measure(
     training: Training,
     *,
     image_size: str,
-    steps: int = 20,
-    source: str = "canitrain measure",
+    steps: int,
 ) -> Measured:
     """Train ``steps`` steps after a warm-up and say what they took.
 
@@ -55,7 +54,6 @@ def measure(
         training: precision, optimizer, EMA, accumulation.
         image_size: as the user would type it, for the record.
         steps: how many are timed.
-        source: a line on where the figures come from; torch's version and the shape are added.
 
     Raises:
         torch.OutOfMemoryError: the batch does not fit.
@@ -84,7 +82,7 @@ def measure(
         allocated_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
         reserved_bytes=torch.cuda.max_memory_reserved() if on_gpu else None,
         device_bytes=device_memory.used_bytes() if device_memory is not None else None,
-        source=_source(source, shape, training),
+        source=_source(shape, training),
     )
 
 
@@ -95,12 +93,13 @@ def has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def _source(source: str, shape: Shape, training: Training) -> str:
+def _source(shape: Shape, training: Training) -> str:
+    """What it takes to measure again."""
     import torch  # noqa: PLC0415 - heavy
 
     batch, height, width, boxes = shape
     layout = "channels last" if training.channels_last else "channels first"
-    return f"{source}; torch {torch.__version__}; {batch} x {height} x {width}; {boxes} boxes; {layout}"
+    return f"canitrain measure; torch {torch.__version__}; {batch} x {height} x {width}; {boxes} boxes; {layout}"
 
 
 class _Loop:
