@@ -104,6 +104,13 @@ def test_workers_are_too_many_from_one_above_the_cores(workers, cores, warned):
     assert any("more than the cores can serve" in warning for warning in told) is warned
 
 
+@pytest.mark.parametrize(("workers", "lower"), [(1, False), (2, True)])
+def test_a_single_worker_is_not_to_be_lowered(workers, lower):
+    (told,) = fed(run(workers=workers, gpus=4), machine(cores=2)).warnings
+    assert told.startswith(f"{4 * workers} loader processes on 2 cores")
+    assert ("lower --workers" in told) is lower
+
+
 def test_data_parallel_warns_of_its_one_set_of_workers():
     told = fed(run(workers=8, gpus=4, strategy=Strategy.DP), machine(cores=16)).warnings
     assert not any("more than the cores can serve" in warning for warning in told)

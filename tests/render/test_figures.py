@@ -6,7 +6,7 @@ import pytest
 
 from canitrain.core.interval import Interval
 from canitrain.core.units import GIB_BYTES, MIB_BYTES, counted
-from canitrain.render.figures import bytes_interval, energy
+from canitrain.render.figures import bytes_interval, energy, images_per_s
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,8 @@ def test_one_of_a_thing_is_no_plural() -> None:
 @pytest.mark.parametrize(("kwh", "text"), [(0.0059, "0.0059 kWh"), (3.61, "3.6 kWh"), (12345.0, "12,345 kWh")])
 def test_little_energy_is_not_none_and_much_has_no_exponent(kwh: float, text: str) -> None:
     assert energy(kwh) == text
+
+
+@pytest.mark.parametrize(("rate", "text"), [(0.123, "0.12"), (7.46, "7.5"), (156.4, "156"), (1563.9, "1,564")])
+def test_images_a_second_have_two_or_three_figures_and_separators(rate: float, text: str) -> None:
+    assert images_per_s(rate) == text

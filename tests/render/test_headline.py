@@ -183,6 +183,7 @@ def test_the_network_line_tells_what_is_assumed_and_what_stays_hidden() -> None:
     )
     bare = replace(use, assumed=False, exposed_s=0.2)
     assert network_line(bare).endswith("at 10 Gb/s: 0.20 s, none hidden")
+    assert network_line(replace(bare, exposed_s=0.0)).endswith("at 10 Gb/s: 0.20 s, all of it hidden")
 
 
 def test_the_cost_of_nodes_is_said_to_be_each_ones() -> None:

@@ -147,6 +147,10 @@ class ImageSize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return str(self.shorter) if self.shorter == self.longer else f"{self.shorter}x{self.longer}"
 
 
+UNSTATED = "unknown"
+"""Version and license of a file of one's own."""
+
+
 class Implementation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose code was traced."""
 
@@ -156,6 +160,11 @@ class Implementation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     spec: str
     """What ``canitrain trace`` was given."""
     license: str
+
+    @property
+    def release(self) -> str:
+        """Library and version; the library alone where it states none, as a file of one's own."""
+        return self.library if self.version == UNSTATED else f"{self.library} {self.version}"
 
 
 class Defaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

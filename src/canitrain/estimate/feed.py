@@ -194,7 +194,8 @@ def _warnings(recipe: Recipe, hardware: Hardware, cores: float) -> tuple[str, ..
     workers = recipe.workers * training_processes(recipe)
     # Assumed cores say nothing against the workers.
     if isinstance(hardware.cpu.usable_cores, Known) and workers > max(1.0, cores):
-        found.append(f"{workers} loader processes on {cores:g} cores: more than the cores can serve (lower --workers)")
+        way_on = " (lower --workers)" if recipe.workers > 1 else ""
+        found.append(f"{workers} loader processes on {cores:g} cores: more than the cores can serve{way_on}")
     if recipe.workers == 0:
         found.append("0 workers: the training process loads images itself, between steps (set --workers)")
     return tuple(found)

@@ -22,5 +22,5 @@ def memory_evidence(profile: ModelProfile, card: GpuSpec, calibration: MemoryCal
     """The level and, in one line, what was fitted and how far off it is."""
     level = memory_level(profile, card, calibration)
     spread = calibration.spread[level]
-    library = f"live tensors traced from {profile.implementation.library} {profile.implementation.version}"
+    library = f"live tensors traced from {profile.implementation.release}"
     return Evidence(level=level, detail=f"{library}; {spread.high.source}")

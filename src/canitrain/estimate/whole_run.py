@@ -41,8 +41,7 @@ def evidence(question: Question, calibration: Calibration) -> EvidenceSummary:
     """What the estimates of ``question`` rest on."""
     profile, target = question.profile, question.target
     if isinstance(target, CpuTarget):
-        library = f"{profile.implementation.library} {profile.implementation.version}"
-        detail = f"live tensors traced from {library}, resident memory of processes as measured"
+        detail = f"live tensors traced from {profile.implementation.release}, resident memory of processes as measured"
         memory = Evidence(level=EvidenceLevel.GENERATION, detail=detail)
     else:
         memory = memory_evidence(profile, target.card, calibration.memory)

@@ -33,12 +33,12 @@ def card_list(cards: Sequence[GpuSpec], width: int) -> list[Line]:
     rows = [
         (
             card.name,
-            f"{card.memory_bytes / GIB_BYTES:.0f}",
-            f"{card.memory_bytes_per_s / GB_BYTES:.0f}",
+            f"{card.memory_bytes / GIB_BYTES:,.0f}",
+            f"{card.memory_bytes_per_s / GB_BYTES:,.0f}",
             tflops(card.fp32_flops_per_s),
             tflops(card.tf32_flops_per_s),
             tflops(card.fp16_flops_per_s),
-            NOTHING if card.tdp_w is None else f"{card.tdp_w:.0f}",
+            NOTHING if card.tdp_w is None else f"{card.tdp_w:,.0f}",
             NOTHING if card.year is None else str(card.year),
         )
         for card in cards
@@ -61,13 +61,13 @@ def card_details(card: GpuSpec, width: int) -> list[Line]:
     memory = f"{format_bytes(card.memory_bytes)}{', shared with the CPU' if card.unified_memory else ''}"
     facts = {
         "Kind": ", ".join(kind),
-        "Memory": f"{memory}, {card.memory_bytes_per_s / GB_BYTES:.0f} GB/s",
+        "Memory": f"{memory}, {card.memory_bytes_per_s / GB_BYTES:,.0f} GB/s",
         "Peak TFLOPS": ", ".join(f"{name} {tflops(rate)}" for name, rate in peaks.items()) + " (dense)",
-        "Units": f"{card.multiprocessors} {MULTIPROCESSOR[card.vendor]} at {card.boost_hz / MHZ:.0f} MHz",
+        "Units": f"{card.multiprocessors:,} {MULTIPROCESSOR[card.vendor]} at {card.boost_hz / MHZ:,.0f} MHz",
         "L2 cache": None if card.l2_bytes is None else format_bytes(card.l2_bytes),
         "PCIe": _rate(card.pcie_bytes_per_s),
         "Between cards": _rate(card.link_bytes_per_s),
-        "Power": None if card.tdp_w is None else f"{card.tdp_w:.0f} W",
+        "Power": None if card.tdp_w is None else f"{card.tdp_w:,.0f} W",
         "Year": None if card.year is None else str(card.year),
         "Also called": ", ".join((*card.aliases, *card.detected_names)) or None,
         "Source": card.source,
@@ -84,8 +84,8 @@ def tflops(rate: float | None) -> str:
     if rate is None:
         return NOTHING
     value = rate / TFLOPS
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"  # noqa: PLR2004  # three figures
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"  # noqa: PLR2004  # three figures
 
 
 def _rate(bytes_per_s: float | None) -> str | None:
-    return None if bytes_per_s is None else f"{bytes_per_s / GB_BYTES:.1f} GB/s each way"
+    return None if bytes_per_s is None else f"{bytes_per_s / GB_BYTES:,.1f} GB/s each way"

@@ -110,7 +110,7 @@ def shows(duration_s: float) -> bool:
 def images_per_s(rate: float) -> str:
     """Images a second with two or three figures."""
     if rate >= 100:  # noqa: PLR2004  # three figures
-        return f"{rate:.0f}"
+        return f"{rate:,.0f}"
     return f"{rate:.1f}" if rate >= 1 else f"{rate:.2f}"
 
 

@@ -162,4 +162,5 @@ def _bench(bench: Bench) -> list[str]:
 def _rate(bytes_per_s: float) -> str:
     """``595 MB/s``, ``29.8 GB/s``."""
     unit_bytes, suffix = (GB_BYTES, "GB/s") if bytes_per_s >= GB_BYTES else (MB_BYTES, "MB/s")
-    return f"{bytes_per_s / unit_bytes:.3g} {suffix}"
+    value = bytes_per_s / unit_bytes
+    return f"{value:,.0f} {suffix}" if value >= 100 else f"{value:.3g} {suffix}"  # noqa: PLR2004  # no exponent

@@ -11,7 +11,7 @@ from canitrain.core.network import NetworkUse
 from canitrain.core.recipe import most_workers
 from canitrain.core.report import Bottleneck, CardOption, Reason, Report, Resource, Scaling, Status
 from canitrain.core.units import counted, format_bytes, format_duration, format_network
-from canitrain.render.figures import duration_interval, images_per_s
+from canitrain.render.figures import duration_interval, images_per_s, shows
 from canitrain.render.words import BOTTLENECK, CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
 
 
@@ -145,10 +145,12 @@ def scaling_line(scaling: Scaling) -> str:
 def network_line(use: NetworkUse) -> str:
     """What the nodes send each other in a step, how long it takes, and how much of that the step waits for."""
     assumed = " (assumed)" if use.assumed else ""
-    hidden = use.exchange_s - use.exposed_s
-    waits = (
-        f"{format_duration(use.exposed_s)} of it not hidden under the backward pass" if hidden > 0 else "none hidden"
-    )
+    if use.exposed_s >= use.exchange_s:
+        waits = "none hidden"
+    elif shows(use.exposed_s):
+        waits = f"{format_duration(use.exposed_s)} of it not hidden under the backward pass"
+    else:
+        waits = "all of it hidden"
     return (
         f"each of {use.nodes} nodes sends {format_bytes(use.sent_bytes)} of gradients a step at "
         f"{format_network(use.bytes_per_s)}{assumed}: {format_duration(use.exchange_s)}, {waits}"

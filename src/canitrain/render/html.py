@@ -126,6 +126,5 @@ def _evidence(report: Report) -> str:
     return (
         f"<footer>Memory {EVIDENCE[evidence.memory.level]}: {escape(evidence.memory.detail)}. "
         f"Time {EVIDENCE[evidence.time.level]}: {escape(evidence.time.detail)}. "
-        f"canitrain {escape(report.version)}, {escape(report.model.implementation.library)} "
-        f"{escape(report.model.implementation.version)}.</footer>"
+        f"canitrain {escape(report.version)}, {escape(report.model.implementation.release)}.</footer>"
     )

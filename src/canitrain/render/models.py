@@ -51,7 +51,7 @@ def model_details(entry: ModelEntry, width: int) -> list[Line]:
     facts = {
         "Name": entry.name,
         "Also called": ", ".join(entry.aliases) or None,
-        "Implementation": f"{code.library} {code.version}, {code.spec}, {code.license}; traced with torch {code.torch}",
+        "Implementation": f"{code.release}, {code.spec}, {code.license}; traced with torch {code.torch}",
         "Parameters": f"{entry.parameters:,}{trainable}; {counted(entry.classes, 'class', 'classes')}",
         "Defaults": (
             f"{image_size(defaults.image_size)} px, batch {defaults.batch_size}{effective}, "

@@ -67,7 +67,9 @@ def time_table(report: Report, time: Time) -> Table:
     }
     rows += [(name, format_duration(part_s)) for name, part_s in named.items() if shows(part_s)]
     if time.energy_kwh is not None:
-        rows.append(("energy of the GPUs", f"about {energy(time.energy_kwh)}"))
+        rows.append(
+            (f"energy of the GPU{'' if report.recipe.all_gpus == 1 else 's'}", f"about {energy(time.energy_kwh)}")
+        )
     if time.cost is not None:
         rows.append(("cost", cost_line(report, time.cost)))
     if report.scaling is not None:

@@ -99,7 +99,7 @@ def _time(report: Report, width: int) -> list[Line]:
     if time.network is not None:
         rows["Network"] = headline.network_line(time.network)
     if time.energy_kwh is not None:
-        rows["Energy"] = f"about {energy(time.energy_kwh)} for the GPUs"
+        rows["Energy"] = f"about {energy(time.energy_kwh)} for the GPU{'' if report.recipe.all_gpus == 1 else 's'}"
     if time.cost is not None:
         rows["Cost"] = headline.cost_line(report, time.cost)
     return [line for label, text in rows.items() for line in labelled(label, text, columns=width, indent=INDENT)]

@@ -102,7 +102,7 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
     beyond_already = chosen.batch_size * question.recipe.all_gpus > effective
     leave = "would go still further beyond" if beyond_already else "would leave"
     return Choice(
-        candidate=chosen, reason=f"larger ones fit{faster} {leave} the recipe's effective batch of {effective}"
+        candidate=chosen, reason=f"larger ones fit{faster} {leave} the recipe's effective batch of {effective:,}"
     )
 
 

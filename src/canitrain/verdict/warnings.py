@@ -87,7 +87,7 @@ def _batch(question: Question, plan: Plan) -> Iterator[str]:
     whole = batch_size * question.recipe.all_gpus
     if whole > images:
         there = "1 image that there is" if images == 1 else f"{images:,} images that there are"
-        yield f"a batch of {whole} is more than the {there}"
+        yield f"a batch of {whole:,} is more than the {there}"
     if question.profile.implementation.library not in PACKAGES and question.recipe.batch_size is not None:
         return  # a file of the user's has no recipe but the one that was given
     limit, ratio = recipe_limit(question), update_ratio(question, batch_size)
@@ -96,9 +96,9 @@ def _batch(question: Question, plan: Plan) -> Iterator[str]:
     steps, effective = accumulation_steps(question, batch_size), question.recipe.effective_batch_size
     if images < effective and whole <= effective:
         count = counted(images, "image")
-        yield f"{count} cannot fill the recipe's effective batch of {effective}: lower the learning rate with it"
+        yield f"{count} cannot fill the recipe's effective batch of {effective:,}: lower the learning rate with it"
         return
-    far = f"an update after {whole * steps} images is {ratio:.2g}x the recipe's {effective}"
+    far = f"an update after {whole * steps:,} images is {ratio:.2g}x the recipe's {effective:,}"
     if batch_size <= limit:
         kept = limit // math.ceil(limit / batch_size)
         # One image on each GPU may already be more than the recipe's.

@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from canitrain.core.errors import InputError
-from canitrain.core.profile import Defaults, ImageSize, Implementation, Precision, SizeRule
+from canitrain.core.profile import UNSTATED, Defaults, ImageSize, Implementation, Precision, SizeRule
 from canitrain.trace.own_code import own_code
 from canitrain.trace.subject import Built, Step, Subject
 
@@ -73,10 +73,10 @@ def file_subject(path: str, function: str, image_size: int | None = None) -> Sub
         family="custom",
         implementation=Implementation(
             library=Path(path).name,
-            version="unknown",
+            version=UNSTATED,
             torch=importlib.metadata.version("torch"),
             spec=f"{Path(path).name}:{function}",
-            license="unknown",
+            license=UNSTATED,
         ),
         defaults=Defaults(
             image_size=ImageSize(shorter=side, longer=side),
