@@ -109,7 +109,7 @@ def _step_bytes(profile: ModelProfile, recipe: Recipe, dataset: Dataset, batch_s
     trace = profile.traces.get(Precision.FP32) or next(iter(profile.traces.values()))
     shape = memory_shape(profile, recipe, dataset, batch_size)
     step_bytes = max(
-        peak.live_bytes.at(shape) + (0 if state.gradients_held else peak.gradient_bytes) for peak in trace.peaks
+        peak.live_bytes.at(shape) + state.moment_gradients_bytes(peak.gradient_bytes) for peak in trace.peaks
     )
-    update_bytes = state.step_temporary_bytes + (0.0 if state.gradients_held else state.gradients_bytes)
+    update_bytes = state.step_temporary_bytes + state.moment_gradients_bytes(state.gradients_bytes)
     return state.held_bytes + max(step_bytes, update_bytes)
