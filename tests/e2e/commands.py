@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,3 +34,9 @@ class Terminal:
     def check(self, *arguments: str, model: str = "fasterrcnn", host: str = "rtx3060-desktop") -> Finished:
         hardware = str(HOSTS / f"{host}.json")
         return self("check", "--model", model, "--images", "20000", "--hardware", hardware, *arguments)
+
+
+def report(terminal: Terminal, *options: str, **where: str) -> dict[str, Any]:
+    finished = terminal.check("--json", *options, **where)
+    assert finished.err == ""
+    return json.loads(finished.out)
