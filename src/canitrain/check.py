@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from canitrain.core.accuracy import Measurement
 from canitrain.core.calibration import Calibration
 from canitrain.core.dataset import Dataset
@@ -62,8 +64,10 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
     if isinstance(target, NoTarget):
         return _undecided(question, target, cards, estimate)
     if measurements:
-        measured_at = sorted({row.batch_size for row in measurements if is_of(question, row)})
-        correction = find_correction(question, [estimate(question, size) for size in measured_at], measurements)
+        # canitrain measure runs on one GPU of one machine.
+        alone = replace(question, recipe=replace(recipe, gpus=1, nodes=1))
+        measured_at = sorted({row.batch_size for row in measurements if is_of(alone, row)})
+        correction = find_correction(alone, [estimate(alone, size) for size in measured_at], measurements)
         estimate = Estimates(calibration=calibration, correction=correction)
     plan = make_plan(question, estimate)
     return Report(

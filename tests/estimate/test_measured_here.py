@@ -17,6 +17,7 @@ from canitrain.core.evidence import EvidenceLevel
 from canitrain.core.fact import Known
 from canitrain.core.hardware import Hardware
 from canitrain.core.report import Report
+from canitrain.estimate.measured_here import device_step_s
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "render"))
 
@@ -80,6 +81,21 @@ def test_of_two_runs_as_near_only_the_last_counts() -> None:
     # What the run of 14 images took says nothing of the estimate at 18.
     assert found.evidence.memory.level is not EvidenceLevel.MEASURED_HERE
     assert "batch 18, 2.00 s a step" in found.evidence.time.detail
+
+
+def test_what_one_gpu_took_says_nothing_of_what_several_exchange() -> None:
+    one, two = report(), report(hardware=machine("2x Tesla T4"))
+    assert one.memory is not None
+    assert one.memory.gpu is not None
+    assert two.memory is not None
+    assert two.memory.gpu is not None
+    assert one.time is not None
+    before_validation = device_bytes(one) - one.memory.gpu.parts["validation"]
+    exact = row(memory_bytes=before_validation, step_s=device_step_s(one.time))
+    found = report(exact, hardware=machine("2x Tesla T4"))
+    # One GPU took what was estimated for one: the estimate for two stands, buckets and exchange included.
+    assert device_bytes(found) == pytest.approx(device_bytes(two))
+    assert compute_s(found) == pytest.approx(compute_s(two))
 
 
 def test_a_measured_step_is_the_estimate() -> None:
