@@ -111,3 +111,22 @@ def test_a_file_that_was_named_incompletely_is_named_completely_in_the_hint(tmp_
         trace_spec(typed)
 
     assert told.value.hint == "write it like net.py:build"
+
+
+def test_a_model_that_fails_under_amp_alone_has_a_profile_of_fp32(tmp_path):
+    body = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 2, 1)
+    def forward(self, images):
+        output = self.layer(images)
+        if output.dtype is torch.float16:
+            raise NotImplementedError("no half here")
+        return output
+def build(): return Net()
+"""
+    profile = traced(tmp_path, body)
+
+    assert [precision.value for precision in profile.traces] == ["fp32"]
+    assert "no half here" in " ".join(profile.notes)

@@ -42,12 +42,20 @@ def trace_subject(subject: Subject, precisions: Sequence[Precision] = PRECISIONS
 
 
 def _trace_subject(subject: Subject, precisions: Sequence[Precision]) -> ModelProfile:
-    traces = {}
+    traces: dict[Precision, Trace] = {}
+    notes = subject.notes
     for precision in precisions:
         with torch.device("meta") if subject.meta else nullcontext():
             built = subject.build(precision)
-        traces[precision] = trace_built(subject, built, precision)
-    return _profile(subject, built, traces)
+        try:
+            traces[precision] = trace_built(subject, built, precision)
+        except RuntimeError as error:  # of torch, whose operators do not take every type
+            if not (subject.amp_may_fail and traces and precision is Precision.AMP):
+                raise
+            notes += (
+                f"under AMP it does not run when traced, so it holds for fp32 only: {' '.join(str(error).split())}",
+            )
+    return _profile(replace(subject, notes=notes), built, traces)
 
 
 def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:

@@ -93,5 +93,7 @@ class Subject:
     aliases: tuple[str, ...] = ()
     divisor: int = 1
     notes: tuple[str, ...] = ()
+    amp_may_fail: bool = False
+    """A model that does not run under AMP gets a profile of the other precisions, and a note that says why."""
     fallback: Subject | None = None
     """What to trace instead where this one does not run at its shapes, or its polynomials miss: a narrower promise."""

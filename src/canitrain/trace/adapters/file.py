@@ -95,6 +95,7 @@ def file_subject(path: str, function: str, image_size: int | None = None) -> Sub
         fit_shapes=_FIT_SHAPES,
         check_shapes=_CHECK_SHAPES,
         basis=_BASIS,
+        amp_may_fail=True,
     )
     fixed = replace(
         sized,
