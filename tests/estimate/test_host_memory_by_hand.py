@@ -1,4 +1,4 @@
-"""RAM's and /dev/shm's single terms: batches that wait, a step on the CPU, the ends of the intervals."""
+"""Single terms of RAM, /dev/shm and disk: batches that wait, a step on the CPU, the ends of the intervals."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.profile import Peak, Phase, Precision, SizeRule
 from canitrain.core.recipe import Strategy
+from canitrain.estimate.disk import disk_need
 from canitrain.estimate.host_memory import host_memory
 
 CALIBRATION, COCO = calibration(), coco()
@@ -104,3 +105,21 @@ def test_a_cpu_trains_in_fp32_where_that_was_traced():
     both = replace(both, traces=only_half.traces | both.traces)
     assert step_bytes(both, precision=Precision.AMP) == pytest.approx(8e6 + 16 * 2e6)
     assert step_bytes(only_half, precision=Precision.AMP) == pytest.approx(8e6 + 16 * 1e6)
+
+
+def test_what_a_run_writes_may_be_half_and_what_there_is_to_download_is_certain():
+    buffered = replace(model(), buffer_bytes=500_000)
+    found = disk_need(buffered, run(ema=True), COCO, machine(), CALIBRATION)
+    # weights, buffers, momentum, and the EMA copy of weights and buffers
+    checkpoint_bytes = 4e6 + 5e5 + 4e6 + 4.5e6
+    written_bytes = CALIBRATION.disk.checkpoints.value * checkpoint_bytes + CALIBRATION.disk.log_bytes.value
+    dataset_bytes = (COCO.images + COCO.validation_images) * COCO.image_bytes
+    assert found.parts["cache"] == 0
+    assert found.disk_bytes.expected == pytest.approx(dataset_bytes + written_bytes)
+    assert found.disk_bytes.low == pytest.approx(dataset_bytes + written_bytes / 2)
+    assert found.disk_bytes.high == pytest.approx(dataset_bytes + written_bytes * CALIBRATION.disk.high_ratio.value)
+
+
+def test_a_dataset_that_is_there_is_not_written():
+    there = replace(COCO, path="/data/coco")
+    assert disk_need(model(), run(), there, machine(), CALIBRATION).parts["dataset"] == 0

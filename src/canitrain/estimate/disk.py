@@ -10,6 +10,7 @@ from canitrain.core.interval import Interval
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import CacheMode, Recipe
 from canitrain.core.report import DiskNeed
+from canitrain.core.units import FP16_BYTES, FP32_BYTES
 from canitrain.estimate.persistent import persistent
 from canitrain.estimate.resident_memory import decoded_image_bytes
 
@@ -37,7 +38,7 @@ def disk_need(
     return DiskNeed(
         disk_bytes=Interval(
             # YOLOv5 saves weights and EMA in half precision, and only the weights in the end.
-            low=expected_bytes - run_bytes / 2,
+            low=expected_bytes - run_bytes * (1 - FP16_BYTES / FP32_BYTES),
             expected=expected_bytes,
             high=expected_bytes + run_bytes * (calibration.disk.high_ratio.value - 1),
         ),
