@@ -87,7 +87,10 @@ def test_a_completed_machine_survives_the_round_trip_too(tmp_path: Path) -> None
             lambda tree: tree["gpus"]["value"][0]["free_bytes"].update(value=2**40),
             "free_bytes.value is 1099511627776, more than",
         ),
-        (lambda tree: tree.update(schema="canitrain.hardware/9"), "canitrain.hardware/9"),
+        (
+            lambda tree: tree.update(schema="canitrain.hardware/9", novel=1),
+            'is in format "canitrain.hardware/9", and this release of canitrain reads canitrain.hardware/1',
+        ),
     ],
 )
 def test_a_wrong_hardware_file_is_refused_with_file_key_and_value(tmp_path: Path, change: Any, word: str) -> None:

@@ -57,7 +57,9 @@ def decode_json(raw: bytes, type_: type[T], path: Path, owner: Owner, *, hint: s
     """
     try:
         if owner is Owner.USER:
-            refuse_bad_numbers(msgspec.json.decode(raw), path, owner, hint=hint)
+            tree = msgspec.json.decode(raw)
+            _refuse_other_format(tree, type_, path, hint=hint)
+            refuse_bad_numbers(tree, path, owner, hint=hint)
         return msgspec.json.decode(raw, type=type_)
     except msgspec.ValidationError as error:
         if _OUT_OF_RANGE in str(error):
@@ -69,6 +71,18 @@ def decode_json(raw: bytes, type_: type[T], path: Path, owner: Owner, *, hint: s
         raise _error(owner, f"{path} is not valid JSON: {explain_syntax(str(error), raw)}", hint) from None
     except RecursionError:
         raise _error(owner, f"{path} is nested too deeply to be what it should be", hint) from None
+
+
+def _refuse_other_format(tree: Any, type_: type[T], path: Path, *, hint: str) -> None:  # noqa: ANN401 -- decoded JSON
+    """Name the format of a file that another release wrote, before the first of the keys that differ is blamed."""
+    fields = msgspec.structs.fields(type_) if issubclass(type_, msgspec.Struct) else ()
+    read = next((field.default for field in fields if field.name == "schema"), None)
+    found = tree.get("schema", read) if isinstance(tree, dict) else read
+    if found != read:
+        raise InputError(
+            f"{path} is in format {msgspec.json.encode(found).decode()}, and this release of canitrain reads {read}",
+            hint=hint,
+        )
 
 
 def decode_toml(path: Path, type_: type[T]) -> T:
