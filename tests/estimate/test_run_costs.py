@@ -85,6 +85,10 @@ def test_a_run_of_one_epoch_speaks_of_its_first_step(epochs, rate):
     time = timed(replace(RECIPE, epochs=epochs), fed=slow)
     assert time.step_s.expected == pytest.approx(250 / rate)
     assert time.images_per_s == pytest.approx(rate)
+    # The first epoch has four steps of 250 images at 5 a second, whatever comes later.
+    beside_s = time.epoch_s.expected - 4 * time.step_s.expected
+    first_s, later_s = 4 * 250 / 5.0 + beside_s, (epochs - 1) * time.epoch_s.expected
+    assert time.total_s.expected == pytest.approx(first_s + later_s + COSTS.warm_up_s.value)
 
 
 @pytest.mark.parametrize(
