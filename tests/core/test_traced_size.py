@@ -13,7 +13,7 @@ from canitrain.cli.recipe import RecipeOptions, decide_recipe
 from canitrain.core.errors import InputError
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.profile import ImageSize, ModelProfile
-from canitrain.core.traced_size import only_size, refuse_untraced_size
+from canitrain.core.traced_size import only_size, refuse_untraced_size, trained_size
 
 MODELS = Path(__file__).parents[2] / "profiles" / "models"
 DESKTOP = Path(__file__).parents[1] / "e2e" / "hosts" / "rtx3060-desktop.json"
@@ -98,3 +98,21 @@ def test_a_convolutional_net_takes_a_larger_image_and_needs_more():
 @pytest.mark.parametrize(("shorter", "longer", "text"), [(640, 640, "640"), (800, 1333, "800x1333")])
 def test_a_size_is_written_as_it_is_asked_for(shorter, longer, text):
     assert ImageSize(shorter=shorter, longer=longer).text == text
+
+
+@pytest.mark.parametrize(
+    ("library", "asked", "trained"),
+    [
+        ("yolov5", (640, 640), (640, 640)),
+        ("yolov5", (650, 700), (672, 704)),
+        ("yolov5", (10, 10), (64, 64)),  # at least two strides
+        ("ultralytics", (10, 33), (32, 64)),  # at least one
+        ("timm", (650, 650), (650, 650)),
+    ],
+)
+def test_a_script_that_rounds_trains_at_whole_strides(library, asked, trained):
+    profile = catalog.load_model("yolov5s")  # stride 32
+    implementation = msgspec.structs.replace(profile.implementation, library=library)
+    profile = msgspec.structs.replace(profile, implementation=implementation)
+    found = trained_size(profile, ImageSize(shorter=asked[0], longer=asked[1]))
+    assert (found.shorter, found.longer) == trained
