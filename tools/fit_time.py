@@ -220,6 +220,7 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
             backward_ratio=float(values[2 * len(CELLS) + index]) if kind in CONVOLUTIONS else 1.0,
             copy_ratio=copies_of[rate, layout, kind, grouped],
             ragged_copy_ratio=copies_of[rate, layout, kind, grouped] * lone["ragged_copies"],
+            many_groups_bandwidth_ratio=lone["many_groups_bandwidth"] if grouped and layout is Layout.NHWC else 0.0,
             kernel_s=lone[STARTS[start_of(rate, kind)]],
             source=FITTED,
         )

@@ -34,6 +34,7 @@ class Entry:
     unaligned: bool = False
     channel_ratio: float = 0.0
     ragged: bool = False
+    many_groups: bool = False
 
 
 def entries_of(trace: Trace, shape: BatchShape, rates: Mapping[WorkKind, Rate], *, training: bool) -> Iterator[Entry]:
@@ -87,4 +88,5 @@ def convolution_entry(one: ConvolutionPass, rate: Rate) -> Entry:
         channel_ratio=one.channel_bytes / one.size_bytes,
         unaligned=one.unaligned and rate is Rate.FP16,
         ragged=one.ragged,
+        many_groups=one.many_groups,
     )

@@ -68,6 +68,7 @@ LONE_PRIORS = {
     "group_outputs": (16.0, 0.7),
     "copy_channels": (16.0, 0.7),
     "ragged_copies": (1.0, 0.5),
+    "many_groups_bandwidth": (0.5, 0.5),
 }
 LONE = {name: place for place, name in enumerate(LONE_PRIORS)}
 LAUNCH_STEP_S = 1e-3
@@ -131,6 +132,10 @@ class Table:
         self.cache_bytes = np.array([card.l2_bytes or 0.0 for card in self.cards])
         self.start = table[14].astype(int)
         self.ragged = table[15].astype(bool)
+        nhwc = np.array([CELLS[c][1] is Layout.NHWC and CELLS[c][3] for c in self.cell])
+        self.many_groups = nhwc & table[16].astype(bool)
+        self.compute_s = np.where(self.many_groups, 0.0, self.compute_s)
+        self.backward &= ~self.many_groups
         nchw = np.array([CELLS[c][1] is Layout.NCHW for c in self.cell])
         self.copies = nchw & np.array([CELLS[c][2] is WorkKind.CONV for c in self.cell])
         self.grouped_copies = nchw & np.array([CELLS[c][3] for c in self.cell])
@@ -170,6 +175,7 @@ class Table:
             entry.channel_ratio,
             start_of(entry.rate, entry.kind),
             entry.ragged,
+            entry.many_groups,
         )
 
     def at_peak_s(self) -> np.ndarray:
@@ -194,7 +200,8 @@ class Table:
         issue = self.wanted_bytes_per_cycle[self.run] / value["bytes_per_cycle"]
         slowed = 1 - hit + issue
         at_bandwidth = self.traffic_s * slowed
-        traffic = at_bandwidth * np.exp(-logs[cells + self.cell]) * back
+        traffic_place = np.where(self.many_groups, FIRST_LONE + LONE["many_groups_bandwidth"], cells + self.cell)
+        traffic = at_bandwidth * np.exp(-logs[traffic_place]) * back
         traffic = np.where(self.evaluation, traffic / value["evaluation_norm"], traffic)
         padded = 1 + value["copy_channels"] * self.channel_ratio
         ragged = np.where(self.ragged, value["ragged_copies"], 1.0)
@@ -227,7 +234,7 @@ class Table:
 
         for column, amount in (
             (self.cell, -by_compute),
-            (cells + self.cell, -by_traffic),
+            (traffic_place, -by_traffic),
             (FIRST_BACKWARD + self.cell, np.where(self.backward, -by_compute - by_traffic, 0.0)),
             (FIRST_LONE + self.start, starts),
             (FIRST_LONE + self.output_place, by_compute * (1 - 1 / narrow)),

@@ -162,3 +162,17 @@ def test_images_that_threads_cannot_move_eight_pixels_at_a_time_are_copied_more_
 def test_mean_sizes_of_images_say_nothing_of_how_their_pixels_are_moved():
     # 1444.5 pixels are those of the mean image.
     assert copying_s(math.sqrt(1444.5)) < copying_s(38)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "side", "quick"),
+    [(512, 32, 3, True), (128, 16, 3, True), (128, 8, 3, False), (512, 8, 3, False), (512, 32, 5, False)],
+)
+def test_many_small_groups_are_quick_in_channels_last(channels, groups, side, quick):
+    # ResNeXt-50's third stage has 32 groups of 16; RegNetX's have a few groups of 16 to 120.
+    one = layer(channels, channels, side, groups=groups, pixels=1e6)
+    products = list(convolution_passes(one, ONE_IMAGE))
+    assert {product.many_groups for product in products} == {quick}
+    at_bandwidth_s = sum(product.size_bytes for product in products) / CARD.memory_bytes_per_s
+    assert (seconds(one, channels_last=True) < 4 * at_bandwidth_s) is quick
+    assert (seconds(one, channels_last=True) < seconds(one)) is quick

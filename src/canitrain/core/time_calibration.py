@@ -60,6 +60,9 @@ class Curve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """Bytes moved beside the kernel's own (layout conversion, casts) / its own bytes."""
     ragged_copy_ratio: float = 0.0
     """``copy_ratio`` of convolutions on images whose pixels are no multiple of eight."""
+    many_groups_bandwidth_ratio: float = 0.0
+    """Of ``grouped`` ones: share of the bandwidth that the kernel for many small groups reaches, forward and backward;
+    its arithmetic is hidden. 0: there is none."""
     kernel_s: float
     """Start and drain of one kernel on the device; of convolutions in fp32 also what the host fails to hide."""
     source: str
