@@ -92,3 +92,17 @@ def test_sides_keep_the_pixels_of_the_shape():
     recipe = types.SimpleNamespace(image_size=measuring.catalog.load_model("fasterrcnn").defaults.image_size)
     shape = BatchShape(batch_size=2, pixels=800 * 1088, boxes=7.3)
     assert measuring.step_shape(shape, recipe, profile) == (2, 800, 1088, 7)
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n"])
+def test_a_broken_memory_of_measurements_costs_no_answer(content, tmp_path, monkeypatch, capsys):
+    remembered = tmp_path / "measured-here.csv"
+    remembered.write_text(content)
+    monkeypatch.setattr("canitrain.measure.remembered_path", lambda: remembered)
+
+    code = run(["check", "--model", "yolov5s", "--images", "100", "--exit-zero", "--json"])
+
+    told = capsys.readouterr()
+    assert (code, told.out[0]) == (0, "{")
+    assert str(remembered) in told.err
+    assert "delete it" in told.err

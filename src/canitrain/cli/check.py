@@ -155,7 +155,10 @@ def _check(
 
 
 def _measured_here(machine: Hardware) -> tuple[Measurement, ...]:
-    """What ``canitrain measure`` remembered; it says nothing about any other machine."""
+    """What ``canitrain measure`` remembered; it says nothing about any other machine.
+
+    A file that cannot be read, which the user did not name, costs its measurements and not the answer.
+    """
     if machine.origin != THIS_MACHINE:
         return ()
     from canitrain.measure import remembered_path  # noqa: PLC0415  # not for saved machines
@@ -165,4 +168,8 @@ def _measured_here(machine: Hardware) -> tuple[Measurement, ...]:
         return ()
     from canitrain.catalog.measurements import load_measurements  # noqa: PLC0415
 
-    return load_measurements(path)
+    try:
+        return load_measurements(path)
+    except InputError as error:
+        tell(f"warning: nothing that was measured here counts: {error.message}\nhint: delete it, and measure again")
+        return ()
