@@ -26,7 +26,7 @@ from canitrain.core.profile import Convolution, ModelProfile, Precision
 from canitrain.core.recipe import Optimizer, Recipe
 from canitrain.core.units import MIB_BYTES
 from canitrain.estimate.step_memory import step_memory
-from canitrain.estimate.workspace import WorkspaceKind, is_winograd, tensors_line, workspace_kind
+from canitrain.estimate.workspace import WorkspaceKind, is_seldom_winograd, is_winograd, tensors_line, workspace_kind
 from canitrain.trace.fit import nonnegative_least_squares
 
 FOLDS = 10
@@ -42,11 +42,11 @@ FAILED = {
     "vit_betwixt_patch32_clip_224": "weights and context at batch 8, less than weights, gradients and momentum at 16",
 }
 """Runs that ended in their first step, by what they hold."""
-KINDS = ("winograd", "gemm", "other")
+KINDS = ("winograd", "seldom winograd", "gemm", "other")
 """Of workspaces. Grouped convolutions and the dense ones that Winograd does not apply to are matrix products alike: too
 few models have either as their widest to tell them apart."""
 TERMS = ("context", "live", "weights", *(f"workspace {kind}" for kind in KINDS))
-FIRST = (1700.0, 0.02, 0.2, 1.0, 1.0, 0.1)
+FIRST = (1700.0, 0.02, 0.2, 1.0, 1.0, 1.0, 0.1)
 """What the iteration starts from, in the order of ``TERMS``."""
 CARD_MIB = CARD.memory_bytes / MIB_BYTES
 """No card shows more than it has: where memory runs short the pool gives back what it caches."""
@@ -124,7 +124,7 @@ def build_table(path: Path, profiles: dict[str, ModelProfile], optimizer: Optimi
 def fitted_kind(convolution: Convolution) -> str:
     """Which of ``KINDS`` a convolution's workspace is."""
     if is_winograd(convolution):
-        return "winograd"
+        return "seldom winograd" if is_seldom_winograd(convolution) else "winograd"
     return "other" if workspace_kind(convolution) is WorkspaceKind.OTHER else "gemm"
 
 
@@ -257,8 +257,9 @@ def main() -> None:
                 slack_live_ratio=float(coefficients[1]),
                 slack_weights_ratio=float(coefficients[2]),
                 winograd=float(coefficients[3]),
-                gemm=float(coefficients[4]),
-                other=float(coefficients[5]),
+                winograd_seldom=float(coefficients[4]),
+                gemm=float(coefficients[5]),
+                other=float(coefficients[6]),
                 slack_untraced_ratio=float(np.median(replayed)),
                 required_low=float(np.quantile((table.device - coefficients[0]) / (table.base - table.slack), FREAKS)),
                 bounds=(bounds.low, bounds.plain),

@@ -65,6 +65,7 @@ class FittedMemory:
     slack_live_ratio: float
     slack_weights_ratio: float
     winograd: float
+    winograd_seldom: float
     gemm: float
     """Of dense convolutions that Winograd does not apply to, and of grouped ones."""
     other: float
@@ -85,6 +86,7 @@ DRAFT = FittedMemory(
     slack_live_ratio=0.02,
     slack_weights_ratio=0.2,
     winograd=1.0,
+    winograd_seldom=1.0,
     gemm=1.0,
     other=0.1,
     slack_untraced_ratio=0.11,
@@ -120,6 +122,7 @@ def calibration_of(fitted: FittedMemory) -> MemoryCalibration:
         context_other=_context(OTHER_CONTEXT_MIB, "the range of the NVIDIA generations; nothing measured"),
         matrix_workspace=Workspace(
             winograd=ratio(fitted.winograd, copies),
+            winograd_seldom=ratio(fitted.winograd_seldom, copies),
             dense=ratio(fitted.gemm, copies),
             grouped=ratio(fitted.gemm, copies),
             other=ratio(fitted.other, copies),
@@ -207,10 +210,11 @@ def write_memory_toml(fitted: FittedMemory) -> None:
 
 
 def _rows(name: str, value: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """The tables of ``value``: itself where its cells are coefficients, else one a key."""
-    if all("unit" in cell for cell in value.values()):
-        return [(name, value)]
-    return [(f"{name}.{key}", cells) for key, cells in value.items()]
+    """The tables of ``value``: itself where its cells are coefficients, else one a key; without what it leaves open."""
+    cells = {key: cell for key, cell in value.items() if cell is not None}
+    if all("unit" in cell for cell in cells.values()):
+        return [(name, cells)]
+    return [row for key, below in cells.items() for row in _rows(f"{name}.{key}", below)]
 
 
 def _toml(value: Any) -> str:  # noqa: ANN401 - plain data

@@ -30,6 +30,8 @@ class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """1 x 1, depthwise and image convolutions."""
     winograd: Coefficient | None = None
     """Of the dense ones those of 3 x 3, stride 1 and no dilation; ``None``: as the other dense ones."""
+    winograd_seldom: Coefficient | None = None
+    """Of these the ones with few channels on both sides or in half precision; ``None``: as the others."""
 
 
 class Spread(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

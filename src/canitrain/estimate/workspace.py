@@ -69,7 +69,8 @@ def workspace_line(convolution: Convolution, shape: BatchShape, factors: Workspa
     """Workspace of one convolution in bytes, as a line in the batch size."""
     match workspace_kind(convolution):
         case WorkspaceKind.DENSE if factors.winograd is not None and is_winograd(convolution):
-            copies = factors.winograd.value
+            seldom = factors.winograd_seldom if is_seldom_winograd(convolution) else None
+            copies = (seldom or factors.winograd).value
         case WorkspaceKind.DENSE:
             copies = factors.dense.value
         case WorkspaceKind.GROUPED:
@@ -95,6 +96,21 @@ def is_winograd(convolution: Convolution) -> bool:
         and convolution.dilation == 1
         and not convolution.transposed
     )
+
+
+NARROW_CHANNELS = 64
+"""The narrower of the usual tiles of a matrix product. Winograd turns a convolution into products of channels by
+channels, which pay off where a side is wider: the A100 runs of GENet, EfficientNet-EL and MaxxViT show its workspace at
+every batch, VGG and ResNets with 64 to 64 channels at some."""
+
+
+def is_seldom_winograd(convolution: Convolution) -> bool:
+    """Whether the plain product mostly wins against Winograd's filtering.
+
+    It does with few channels on both sides, and in half precision, where matrix units are twice as fast as in TF32
+    (no run was fitted there).
+    """
+    return convolution.half or max(convolution.in_channels, convolution.out_channels) <= NARROW_CHANNELS
 
 
 def is_erratic(convolution: Convolution, shape: BatchShape, calibration: MemoryCalibration) -> bool:
