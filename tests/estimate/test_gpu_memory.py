@@ -165,6 +165,26 @@ def test_plain_fp32_convolutions_of_3_x_3_at_every_pixel_transform_input_and_out
     assert workspace == copies * 3_840_000
 
 
+@pytest.mark.parametrize(
+    ("changes", "copies"),
+    [({}, 0.8), ({"out_channels": 65}, 2.0), ({"in_channels": 65}, 2.0), ({"in_channels": 65, "half": True}, 0.8)],
+)
+def test_winograd_counts_in_full_where_a_side_is_wider_than_64_channels_and_not_in_half_precision(changes, copies):
+    convolution = msgspec.structs.replace(
+        cases.trace().convolutions[0], **({"in_channels": 64, "out_channels": 64} | changes)
+    )
+    profile = cases.profile(traces={Precision.FP32: cases.trace(convolutions=(convolution,))})
+    matrix = msgspec.structs.replace(
+        cases.workspace(dense=0.5), winograd=cases.number(2.0), winograd_seldom=cases.number(0.8)
+    )
+    calibration = cases.calibration(matrix_workspace=matrix)
+    channels = convolution.in_channels + convolution.out_channels
+    # one copy: both sides' channels at 10 * 1000 pixels of 4 bytes, or 2 in half precision
+    copy_bytes = channels * 10_000 * (2 if convolution.half else 4)
+    workspace = figures(profile=profile, card=cases.card(Generation.AMPERE), calibration=calibration).parts["workspace"]
+    assert workspace == pytest.approx(copies * copy_bytes)
+
+
 @pytest.mark.parametrize(("channels", "pixels", "high"), [(8, 1000.0, 1.5), (4, 1000.0, 1.1), (8, 999.0, 1.1)])
 def test_grouped_convolutions_over_many_channels_and_pixels_widen_the_upper_bound(channels, pixels, high):
     convolution = msgspec.structs.replace(cases.trace().convolutions[0], groups=2, in_channels=channels)
