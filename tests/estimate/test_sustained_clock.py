@@ -29,6 +29,18 @@ def test_cards_with_enough_power_keep_their_datasheet(name):
     assert sustained(card, WATTS).boost_hz == pytest.approx(card.boost_hz, rel=0.005)
 
 
+def test_a_geforce_card_surpasses_its_boost_clock_as_far_as_its_power_allows():
+    raised = CALIBRATION.raised_clock_ratio.value
+    # 350 W / (82 x 1.695 GHz) = 2.52 W; (2.52 / 1.8) ** (1 / 3) = 1.119
+    card = find_card("GeForce RTX 3090")
+    assert working(card, CALIBRATION).boost_hz / card.boost_hz == pytest.approx(1.119, abs=0.002)
+    assert working(card, CALIBRATION).fp16_flops_per_s == pytest.approx(card.fp16_flops_per_s * 1.119, rel=0.002)
+    # With ten times the power no more than its highest clock; cards of other names keep their datasheet.
+    endless = replace(card, tdp_w=3500.0)
+    assert working(endless, CALIBRATION).boost_hz == pytest.approx(raised * card.boost_hz)
+    assert working(replace(endless, name="RTX A5000"), CALIBRATION).boost_hz == card.boost_hz
+
+
 def test_a_t4_is_slower_than_its_datasheet_and_laptops_and_unknown_powers_are_not():
     t4 = find_card("Tesla T4")
     assert 0.8 < sustained(t4, WATTS).boost_hz / t4.boost_hz < 0.9  # (1.10 / 1.8) ** (1 / 3) = 0.85

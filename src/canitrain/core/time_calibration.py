@@ -225,6 +225,8 @@ class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Operands that one multiprocessor can feed to its matrix units: a faster unit waits for them."""
     sustained_w: dict[Generation, Coefficient]
     """Watts of a card for each multiprocessor and GHz with which a generation holds its boost clock under load."""
+    raised_clock_ratio: Coefficient
+    """Highest clock of GeForce desktop cards / the boost clock of their datasheet: taken as far as power allows."""
     inline_ecc_ratio: Coefficient
     """Bandwidth left where the memory itself holds the check bits and each access reads them too."""
     positives_per_box: Coefficient

@@ -39,9 +39,9 @@ def pcie_bytes_per_s(card: GpuSpec, links: Links) -> float:
     return (card.pcie_bytes_per_s or links.default_pcie_bytes_per_s.value) * links.pcie_ratio.value
 
 
-def straggling_s(device_s: float, gpus: int, ratio: float) -> float:
-    """What a GPU waits for the slowest of ``gpus``: ``ratio`` of its own time a doubling."""
-    return device_s * ratio * math.log2(gpus)
+def straggling_s(alone_s: float, gpus: int, ratio: float) -> float:
+    """What a GPU waits for the slowest of ``gpus``: ``ratio`` of the step it would take alone, a doubling."""
+    return alone_s * ratio * math.log2(gpus)
 
 
 def network_passes(gpus: int, nodes: int) -> float:

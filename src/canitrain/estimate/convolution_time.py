@@ -103,7 +103,11 @@ def convolution_passes(convolution: Convolution, shape: BatchShape) -> Iterator[
             channel_bytes=element_bytes * (source + target),
             outputs=math.inf if depthwise else columns,
             terms=terms if dense else math.inf,
-            winograd=dense and convolution.kernel == (WINOGRAD_SIDE, WINOGRAD_SIDE) and convolution.stride == 1,
+            winograd=dense
+            and convolution.kernel == (WINOGRAD_SIDE, WINOGRAD_SIDE)
+            and convolution.stride == 1
+            and convolution.dilation == 1
+            and not convolution.transposed,
             ragged=any(_is_ragged(pixels / shape.batch_size) for pixels in (source, target)),
             unaligned=dense and (convolution.in_channels % ALIGNED != 0 or convolution.out_channels % ALIGNED != 0),
         )

@@ -29,6 +29,8 @@ GP100 has a doubled vector rate for half precision, but cuDNN accumulates in fp3
 """
 CLOCK_POWER = 3
 """Dynamic power of CMOS is capacity x voltage squared x clock, and the voltage follows the clock."""
+SURPASSING = "GeForce"
+"""Cards whose boost clock is one that every card of the name surpasses (NVIDIA on GPU Boost)."""
 HZ_PER_GHZ = 1e9
 CONVOLUTIONS = frozenset({WorkKind.CONV, WorkKind.DEPTHWISE_CONV})
 WINOGRAD_VENDORS = frozenset({Vendor.NVIDIA, Vendor.AMD})
@@ -90,25 +92,27 @@ def rate_of(kind: WorkKind, precision: Precision, spec: GpuSpec) -> Rate:
     return Rate.TF32 if kind in CONVOLUTIONS and spec.tf32_flops_per_s is not None else Rate.FP32
 
 
-def sustained(spec: GpuSpec, watts: Mapping[Generation, Coefficient]) -> GpuSpec:
+def sustained(spec: GpuSpec, watts: Mapping[Generation, Coefficient], raised_ratio: float = 1.0) -> GpuSpec:
     """``spec`` at the clock that its power holds under load.
 
     A Tesla T4 has 70 W for 40 multiprocessors at 1.59 GHz, half of what others of its generation have. Power goes with
     clock and square of the voltage, which goes with the clock. Laptop cards are listed with a clock that they hold.
+    GeForce cards are listed with one that they surpass, up to ``raised_ratio`` of it, where they have power left.
     """
     wanted = watts.get(spec.generation)
     if wanted is None or spec.tdp_w is None or spec.laptop:
         return spec
     watts_each = spec.tdp_w / (spec.multiprocessors * spec.boost_hz / HZ_PER_GHZ)
-    slower = min(1.0, math.pow(watts_each / wanted.value, 1 / CLOCK_POWER))
+    highest = raised_ratio if spec.name.startswith(SURPASSING) else 1.0
+    held = min(highest, math.pow(watts_each / wanted.value, 1 / CLOCK_POWER))
 
     def at_clock(peak: float | None) -> float | None:
-        return None if peak is None else peak * slower
+        return None if peak is None else peak * held
 
     return replace(
         spec,
-        boost_hz=spec.boost_hz * slower,
-        fp32_flops_per_s=spec.fp32_flops_per_s * slower,
+        boost_hz=spec.boost_hz * held,
+        fp32_flops_per_s=spec.fp32_flops_per_s * held,
         tf32_flops_per_s=at_clock(spec.tf32_flops_per_s),
         fp16_flops_per_s=at_clock(spec.fp16_flops_per_s),
         bf16_flops_per_s=at_clock(spec.bf16_flops_per_s),
@@ -118,7 +122,7 @@ def sustained(spec: GpuSpec, watts: Mapping[Generation, Coefficient]) -> GpuSpec
 def working(spec: GpuSpec, calibration: TimeCalibration) -> GpuSpec:
     """``spec`` as it works under load: the clock that its power holds, the bandwidth that error correction leaves."""
     left = calibration.inline_ecc_ratio.value if spec.inline_ecc else 1.0
-    held = sustained(spec, calibration.sustained_w)
+    held = sustained(spec, calibration.sustained_w, calibration.raised_clock_ratio.value)
     return replace(held, memory_bytes_per_s=held.memory_bytes_per_s * left)
 
 

@@ -118,8 +118,6 @@ def step_time(
         card=device,
         links=calibration.links,
     )
-    straggling = calibration.links.straggler_ratio[profile.size_rule].value
-    waiting_s = straggling_s(sum(group.time_s for group in groups), recipe.all_gpus, straggling)
     forward_launches_s = launches_s(forward_kernels, 0.0, cpu, launch)
     all_launches_s = launches_s(kernels, update.kernels / steps, cpu, launch) * replicas + shared.host_s
     optimizer_s = _traffic_s(update.traffic_bytes, rates) / steps
@@ -130,6 +128,8 @@ def step_time(
         Segment(host_s=all_launches_s - kernels * kernel_s, device_s=optimizer_s),
     )
     alone_s = together_s((*forward, backward, *after))
+    straggling = calibration.links.straggler_ratio[profile.size_rule].value
+    waiting_s = straggling_s(alone_s, recipe.all_gpus, straggling)
     exposed_s = shared.exposed_s
     if recipe.strategy is Strategy.DDP:
         # The device's stream waits for the exchange; the host launches the update meanwhile.
