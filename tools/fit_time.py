@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -58,7 +58,7 @@ Width = tuple[float, float, str]
 FITTED = "tools/fit_time.py"
 UNSEEN_VENDOR = 1.3
 """Assumed, not measured: what another vendor's software adds at both ends where only the datasheet speaks."""
-TAIL = 0.04
+TAIL = 0.025
 """Share of held-out rows that may lie beyond each end of an interval."""
 
 
@@ -141,6 +141,16 @@ def held_out(table: Table, start: np.ndarray, fold_of: Callable[[TimedRun, GpuSp
     return predicted
 
 
+def covered(ratios: np.ndarray, folds: Sequence[object]) -> float:
+    """Share of ``ratios`` inside an interval whose width comes from the other folds."""
+    own = np.array([str(fold) for fold in folds])
+    inside = 0
+    for fold in set(own):
+        low, high = np.quantile(ratios[own != fold], (TAIL, 1 - TAIL))
+        inside += int(((ratios[own == fold] >= low) & (ratios[own == fold] <= high)).sum())
+    return inside / len(ratios)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("calibration", type=Path)
@@ -186,6 +196,11 @@ def main() -> None:
             low, high = np.quantile(ratio, TAIL) / margin, np.quantile(ratio, 1 - TAIL) * margin
             widths[level] = (low, high, summary(predicted, table.step_s, rows))
     widths = widening(widths)
+    rows = plain | (nhwc & ~grouped)
+    folds = [models.get(run.model, 0) for run, kept in zip(runs, rows, strict=True) if kept]
+    cards = [run.card for run, kept in zip(runs, plain, strict=True) if kept]
+    print(f"intervals of other folds' widths cover {covered((table.step_s / by_model)[rows], folds):.1%} by model,")
+    print(f"  {covered((table.step_s / by_card)[plain], cards):.1%} by card")
     print_cards(table, by_card)
     print_worst(table, by_model, plain)
     print_coefficients(logs)
