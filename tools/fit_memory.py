@@ -60,8 +60,10 @@ class Table:
     batches: np.ndarray
     device: np.ndarray
     slack: np.ndarray
+    least: np.ndarray
+    """Weights, buffers, optimizer state, cuBLAS and live peak."""
     base: np.ndarray
-    """Weights, buffers, optimizer state, cuBLAS, live peak and replayed slack: taken as they are."""
+    """The same with the replayed slack, which takes the update's temporaries: taken as it is."""
     terms: np.ndarray
     """The columns of ``TERMS``."""
     erratic: np.ndarray
@@ -95,8 +97,9 @@ def build_table(path: Path, profiles: dict[str, ModelProfile], optimizer: Optimi
         shape = BatchShape(batch_size=batch_size, pixels=size.shorter * size.longer, boxes=0.0)
         step = step_memory(profile, run_recipe(profile, batch_size, optimizer), shape, CARD, calibration)
         held = step.persistent
-        live = max(moment.gradients_bytes + moment.live.at(batch_size) for moment in step.moments)
-        live = max(live, held.gradients_bytes + held.step_temporary_bytes)
+        passes = max(moment.gradients_bytes + moment.live.at(batch_size) for moment in step.moments)
+        update = held.gradients_bytes + held.step_temporary_bytes
+        live = max(passes, update)
         slack = step.slack.at(batch_size) if step.slack is not None else 0.0
         widest = dict.fromkeys(KINDS, 0.0)
         for convolution in profile.traces[Precision.FP32].convolutions:
@@ -106,7 +109,8 @@ def build_table(path: Path, profiles: dict[str, ModelProfile], optimizer: Optimi
         columns["batch"].append(batch_size)
         columns["device"].append(float(run["device_mib"]))
         columns["slack"].append(slack / MIB_BYTES)
-        columns["base"].append((held.held_bytes + blas + live + slack) / MIB_BYTES)
+        columns["least"].append((held.held_bytes + blas + live) / MIB_BYTES)
+        columns["base"].append((held.held_bytes + blas + max(passes + slack, update)) / MIB_BYTES)
         terms = [MIB_BYTES, live, profile.trainable_parameter_bytes, *widest.values()]
         columns["terms"].append([term / MIB_BYTES for term in terms])
         columns["erratic"].append(step.erratic)
@@ -115,6 +119,7 @@ def build_table(path: Path, profiles: dict[str, ModelProfile], optimizer: Optimi
         batches=np.array(columns["batch"]),
         device=np.array(columns["device"]),
         slack=np.array(columns["slack"]),
+        least=np.array(columns["least"]),
         base=np.array(columns["base"]),
         terms=np.array(columns["terms"]),
         erratic=np.array(columns["erratic"]),
@@ -261,7 +266,7 @@ def main() -> None:
                 gemm=float(coefficients[5]),
                 other=float(coefficients[6]),
                 slack_untraced_ratio=float(np.median(replayed)),
-                required_low=float(np.quantile((table.device - coefficients[0]) / (table.base - table.slack), FREAKS)),
+                required_low=float(np.quantile((table.device - coefficients[0]) / table.least, FREAKS)),
                 bounds=(bounds.low, bounds.plain),
                 bounds_erratic=(bounds.low, bounds.erratic),
                 workspace_share=bounds.workspace,

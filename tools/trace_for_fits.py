@@ -13,10 +13,11 @@ and the library.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,10 +41,24 @@ def trace_timm(name: str, precisions: tuple[Precision, ...]) -> ModelProfile:
     """A timm model at its default size, which is the one that was measured."""
     from canitrain.trace.adapters.timm import subject  # noqa: PLC0415 - needs timm
 
-    found = subject(name)
-    while found.fallback is not None:
-        found = found.fallback
-    return trace_subject(found, precisions)
+    with _rates_as_numbers():
+        found = subject(name)
+        while found.fallback is not None:
+            found = found.fallback
+        return trace_subject(found, precisions)
+
+
+@contextlib.contextmanager
+def _rates_as_numbers() -> Iterator[None]:
+    """Have timm 1.0.9 read its rates of drop path, which it takes from a tensor, where all others have no values."""
+    import torch  # noqa: PLC0415
+
+    linspace = torch.linspace
+    torch.linspace = lambda *args, **options: linspace(*args, **{**options, "device": "cpu"})  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.linspace = linspace
 
 
 def trace_torchvision(name: str, precisions: tuple[Precision, ...]) -> ModelProfile:

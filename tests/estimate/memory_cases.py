@@ -58,6 +58,7 @@ def calibration(**changes: Any) -> MemoryCalibration:
         slack_weights_ratio=number(0.0),
         slack_untraced_ratio=number(0.0),
         slack_multi_scale_ratio=number(0.0),
+        validation_high_ratio=number(1.0),
         required_low_ratio=number(0.8),
         checkpoint_kept_ratio=number(0.0),
         spread={level: Spread(low=number(0.9), high=number(1.1)) for level in EvidenceLevel},

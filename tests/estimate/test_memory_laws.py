@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from canitrain.core.gpu import Generation
 from canitrain.core.memory_status import memory_status
 from canitrain.core.polynomial import BatchShape, Polynomial
-from canitrain.core.profile import Convolution, Peak, Phase, Precision, SizeRule
+from canitrain.core.profile import Convolution, Peak, Phase, Precision, SizeRule, SlackReplays
 from canitrain.core.recipe import Freeze, Optimizer, Recipe, Strategy
 from canitrain.core.report import GpuMemory, Status
 from canitrain.estimate.gpu_memory import gpu_memory
@@ -45,6 +45,15 @@ peaks = st.builds(
 )
 
 
+replays = st.one_of(
+    st.none(),
+    st.lists(st.integers(0, 2**31), min_size=4, max_size=4).map(
+        lambda slack: SlackReplays(pixels=50_000, batches=(1, 4, 16, 64), slack_bytes=tuple(slack))
+    ),
+)
+"""Slack as replayed may fall where the batch grows."""
+
+
 @st.composite
 def profiles(draw):
     stages = tuple(msgspec.structs.replace(stage, saved_bytes=draw(polynomials)) for stage in cases.trace().stages)
@@ -52,6 +61,7 @@ def profiles(draw):
         stages=stages,
         convolutions=tuple(draw(st.lists(convolutions, min_size=2, max_size=4))),
         slack_bytes=draw(polynomials),
+        slack_replays=draw(replays),
         validation_bytes=draw(polynomials),
         peaks=tuple(draw(st.lists(peaks, min_size=1, max_size=5))),
     )

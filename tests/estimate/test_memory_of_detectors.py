@@ -65,7 +65,7 @@ def test_reserved_memory_of_yolov5s_before_its_first_validation_is_within_8_perc
 @pytest.mark.parametrize(
     ("card", "measured_gb", "within"),
     # the same notebooks, GPU_mem of the last epoch: v6.0, v6.1 (torch 1.11), v6.1 to v6.2 (torch 1.12), v6.2
-    [("V100 16GB", 5.31, 0.12), ("V100 16GB", 4.57, 0.08), ("V100 16GB", 4.79, 0.08), ("T4", 5.36, 0.13)],
+    [("V100 16GB", 5.31, 0.13), ("V100 16GB", 4.57, 0.08), ("V100 16GB", 4.79, 0.08), ("T4", 5.36, 0.14)],
 )
 def test_reserved_memory_of_yolov5s_after_validation_is_that_of_the_replay(card, measured_gb, within):
     reserved = yolov5("yolov5s", 640, 16, card).reserved_bytes

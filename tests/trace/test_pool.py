@@ -16,7 +16,9 @@ from canitrain.trace.pool import (
     Weights,
     fit_slack,
     fixed_bytes,
+    nearest_rising,
     replay,
+    replay_slack,
 )
 
 
@@ -134,6 +136,20 @@ def test_a_size_at_which_nothing_is_left_over_does_not_hide_the_slack_at_others(
     # at 2 images none (state fills the hole), at 64 the hole of 384 MiB takes 12 and does not hold the next 640
     slack = fit_slack((2, 100, 10, 0), STEP, WEIGHTS, ("one", "bp"), (0.6, 1.0))
     assert slack.at(BatchShape(batch_size=64, pixels=1000, boxes=0)) > 200 * MIB_BYTES
+
+
+def test_slack_of_one_size_is_kept_as_replayed_at_each_batch():
+    kept = replay_slack((2, 100, 10, 0), STEP, WEIGHTS)
+    assert (kept.pixels, kept.batches) == (1000, (1, 2, 4, 8, 16, 32, 64, 128))
+    at = dict(zip(kept.batches, kept.slack_bytes, strict=True))
+    assert at[2] == slack_bytes(STEP, WEIGHTS, 1)
+    assert at[64] == slack_bytes(STEP, WEIGHTS, 32)
+
+
+def test_a_pool_that_falls_where_the_batch_grows_is_levelled_by_means():
+    assert nearest_rising([1.0, 5.0, 3.0, 7.0]) == [1.0, 4.0, 4.0, 7.0]
+    # 6 and 3 to 4.5, then 0 with both: 9 / 3
+    assert nearest_rising([6.0, 3.0, 0.0, 9.0]) == [3.0, 3.0, 3.0, 9.0]
 
 
 def test_a_validation_batch_larger_than_the_blocks_of_training_widens_the_pool_once():

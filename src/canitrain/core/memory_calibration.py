@@ -73,6 +73,8 @@ class MemoryCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Share of the live peak where a profile has no replayed slack."""
     slack_multi_scale_ratio: Coefficient
     """Share of the live peak that batches of varying size add to a slack replayed at one size."""
+    validation_high_ratio: Coefficient
+    """What validation may add to the pool at most, times the replayed growth."""
     required_low_ratio: Coefficient
     """Live and persistent bytes that a run may get by with, share of those traced: other versions hold less."""
     checkpoint_kept_ratio: Coefficient

@@ -104,6 +104,20 @@ class Peak(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     """Index into ``Trace.convolutions`` of the convolution running at that moment, if one is."""
 
 
+class SlackReplays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the caching allocator keeps beyond the highest live bytes, at some batch sizes of one image size.
+
+    It rises and falls: blocks fit into the holes of others at one batch and not at the next.
+    """
+
+    pixels: int
+    """Height x width of an image."""
+    batches: tuple[int, ...]
+    """Rising."""
+    slack_bytes: tuple[int, ...]
+    """At each of ``batches``."""
+
+
 class Trace(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One steady training step in one precision."""
 
@@ -111,7 +125,10 @@ class Trace(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     peaks: tuple[Peak, ...]
     convolutions: tuple[Convolution, ...]
     slack_bytes: Polynomial = Polynomial()
-    """What the caching allocator keeps beyond the highest live bytes, replayed near the real image size."""
+    """What the caching allocator keeps beyond the highest live bytes, replayed near the real image size, smoothed: of
+    models whose batches vary in size."""
+    slack_replays: SlackReplays | None = None
+    """The same as replayed, of models whose batches all have one size."""
     validation_bytes: Polynomial = Polynomial()
     """What the first validation adds to the allocator's pool, replayed after a step at the same batch and pixels; none
     where the library validates batches that find room in the blocks of training."""

@@ -15,6 +15,7 @@ from canitrain.core.recipe import Recipe
 from canitrain.core.report import GpuMemory
 from canitrain.estimate.memory_evidence import memory_level
 from canitrain.estimate.persistent import Persistent
+from canitrain.estimate.slack import Floor, ReplayedSlack, floor_bytes, rising
 from canitrain.estimate.step_memory import Moment, StepMemory, step_memory
 
 
@@ -41,7 +42,8 @@ def gpu_memory(
     """
     terms = DeviceTerms.of(profile, recipe, card, calibration)
     step = step_memory(profile, recipe, shape, card, calibration)
-    return step_figures(step, terms, shape.batch_size, total_bytes=total_bytes, budget_bytes=budget_bytes)
+    floor = pool_floor(step, terms)
+    return step_figures(step, terms, shape.batch_size, floor=floor, total_bytes=total_bytes, budget_bytes=budget_bytes)
 
 
 class DeviceTerms(Struct, frozen=True, kw_only=True):
@@ -52,6 +54,7 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
     slack_live_ratio: float
     slack_weights_bytes: float
     slack_untraced_ratio: float
+    validation_high_ratio: float
     required_low_ratio: float
     spread: Spread
     spread_erratic: Spread
@@ -67,6 +70,7 @@ class DeviceTerms(Struct, frozen=True, kw_only=True):
             slack_live_ratio=calibration.slack_live_ratio.value + multi_scale_ratio,
             slack_weights_bytes=calibration.slack_weights_ratio.value * profile.trainable_parameter_bytes,
             slack_untraced_ratio=calibration.slack_untraced_ratio.value,
+            validation_high_ratio=calibration.validation_high_ratio.value,
             required_low_ratio=calibration.required_low_ratio.value,
             spread=calibration.spread[level],
             spread_erratic=calibration.spread_erratic[level],
@@ -94,15 +98,20 @@ class _Fullest(Struct, frozen=True, kw_only=True):
         return self.gradients_bytes + self.live_bytes + self.workspace_bytes + self.temporary_bytes
 
 
-def step_figures(
-    step: StepMemory,
-    terms: DeviceTerms,
-    batch_size: int,
-    *,
-    total_bytes: float | None = None,
-    budget_bytes: float | None = None,
-) -> GpuMemory:
-    """The four figures for ``batch_size`` images: never less than for a smaller batch."""
+class _Pool(Struct, frozen=True, kw_only=True):
+    """What torch's memory pool holds while the model trains."""
+
+    fullest: _Fullest
+    widest_bytes: float
+    """The largest workspace of any convolution."""
+    least_bytes: float
+    """Allocated without any workspace."""
+    allocated_bytes: float
+    trained_bytes: float
+    """The whole pool before the first validation."""
+
+
+def _pool(step: StepMemory, terms: DeviceTerms, batch_size: int) -> _Pool:
     held = step.persistent
     gathered_bytes = step.gathered.at(batch_size)
     update = _Fullest(
@@ -113,20 +122,59 @@ def step_figures(
     )
     moments = [_at(moment, held, batch_size, gathered_bytes) for moment in step.moments]
     fullest = max((*moments, update), key=lambda each: each.total_bytes)
-    live_bytes = max(each.total_bytes - each.workspace_bytes for each in (*moments, update))
+    passes_bytes = max((each.total_bytes - each.workspace_bytes for each in moments), default=0.0)
+    live_bytes = max(passes_bytes, update.total_bytes)
     widest_bytes = max((line.at(batch_size) for line in step.workspaces), default=0.0)
 
-    allocated_bytes = held.held_bytes + terms.blas_bytes + fullest.total_bytes
-    pooled_bytes = max(allocated_bytes, held.held_bytes + terms.blas_bytes + live_bytes + widest_bytes)
+    persistent_bytes = held.held_bytes + terms.blas_bytes
     slack_bytes = terms.slack_untraced_ratio * live_bytes if step.slack is None else step.slack.at(batch_size)
-    trained_bytes = pooled_bytes + slack_bytes + terms.slack_live_ratio * live_bytes + terms.slack_weights_bytes
+    # The update's temporaries find room in what the backward pass left behind, as far as it reaches.
+    pooled_bytes = persistent_bytes + max(passes_bytes + slack_bytes, update.total_bytes) + widest_bytes
+    return _Pool(
+        fullest=fullest,
+        widest_bytes=widest_bytes,
+        least_bytes=persistent_bytes + live_bytes,
+        allocated_bytes=persistent_bytes + fullest.total_bytes,
+        trained_bytes=pooled_bytes + terms.slack_live_ratio * live_bytes + terms.slack_weights_bytes,
+    )
+
+
+def pool_floor(step: StepMemory, terms: DeviceTerms) -> Floor:
+    """The pool at the batch sizes of a replayed slack: larger batches are not estimated below smaller ones.
+
+    Between two of them nothing falls below the smaller one for good: slack is straight there, all else convex.
+    """
+    if not isinstance(step.slack, ReplayedSlack):
+        return ()
+    return rising((each, _pool(step, terms, each).trained_bytes) for each in step.slack.batches)
+
+
+def step_figures(
+    step: StepMemory,
+    terms: DeviceTerms,
+    batch_size: int,
+    *,
+    floor: Floor,
+    total_bytes: float | None = None,
+    budget_bytes: float | None = None,
+) -> GpuMemory:
+    """The four figures for ``batch_size`` images: never less than for a smaller batch, given ``pool_floor``."""
+    held = step.persistent
+    pool = _pool(step, terms, batch_size)
+    fullest, widest_bytes = pool.fullest, pool.widest_bytes
+    least_bytes, allocated_bytes = pool.least_bytes, pool.allocated_bytes
+    trained_bytes = max(pool.trained_bytes, floor_bytes(floor, batch_size))
     validation_bytes = step.validation.at(batch_size)
     reserved_bytes = trained_bytes + validation_bytes
-    least_bytes = held.held_bytes + terms.blas_bytes + live_bytes
     context = terms.context
     spread = terms.spread_erratic if step.erratic else terms.spread
+    around = spread.around(reserved_bytes, widest_bytes)
     # The lower end holds before the first validation too.
-    reserved = replace(spread.around(reserved_bytes, widest_bytes), low=spread.around(trained_bytes, widest_bytes).low)
+    reserved = replace(
+        around,
+        low=spread.around(trained_bytes, widest_bytes).low,
+        high=around.high + (terms.validation_high_ratio - 1) * validation_bytes,
+    )
     # Below: the part of the workspace that lifts the peak. It grows with the batch; one moment's own may not.
     allocated = replace(
         spread.around(allocated_bytes, widest_bytes),

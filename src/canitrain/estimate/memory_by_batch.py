@@ -9,7 +9,7 @@ from canitrain.core.question import MemoryEstimate, Question
 from canitrain.core.report import GpuMemory, Memory
 from canitrain.core.target import CpuTarget
 from canitrain.estimate.disk import disk_need
-from canitrain.estimate.gpu_memory import DeviceTerms, step_figures
+from canitrain.estimate.gpu_memory import DeviceTerms, pool_floor, step_figures
 from canitrain.estimate.host_memory import host_memory
 from canitrain.estimate.shapes import memory_shape
 from canitrain.estimate.step_memory import step_memory
@@ -39,8 +39,10 @@ def _gpu_memory_by_batch(question: Question, calibration: Calibration) -> Callab
     shape = memory_shape(question.profile, question.recipe, question.dataset, 1)
     step = step_memory(question.profile, question.recipe, shape, target.card, calibration.memory)
     terms = DeviceTerms.of(question.profile, question.recipe, target.card, calibration.memory)
+    floor = pool_floor(step, terms)
+    total_bytes, budget_bytes = target.total_bytes, target.budget_bytes
 
     def at(batch_size: int) -> GpuMemory:
-        return step_figures(step, terms, batch_size, total_bytes=target.total_bytes, budget_bytes=target.budget_bytes)
+        return step_figures(step, terms, batch_size, floor=floor, total_bytes=total_bytes, budget_bytes=budget_bytes)
 
     return at

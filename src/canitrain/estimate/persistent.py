@@ -44,7 +44,7 @@ class Persistent(Struct, frozen=True, kw_only=True):
     gradients_held: bool
     """Whether they exist throughout the step (accumulation) or appear as backward goes."""
     exchange_bytes: float
-    """DDP's buckets: a second copy of the gradients."""
+    """DDP's buckets: a second copy of the gradients, which stays when ``zero_grad`` frees the first."""
     step_temporary_bytes: float
     """Made by the optimizer's step."""
 
@@ -73,7 +73,7 @@ def persistent(profile: ModelProfile, recipe: Recipe) -> Persistent:
         optimizer_bytes=cost.state_copies * copy_bytes,
         ema_bytes=weights_bytes + profile.buffer_bytes if recipe.ema else 0.0,
         gradients_bytes=copy_bytes,
-        gradients_held=accumulates(profile, recipe) or distributed,
+        gradients_held=accumulates(profile, recipe),
         exchange_bytes=trainable_bytes if distributed and recipe.strategy is Strategy.DDP else 0.0,
         step_temporary_bytes=temporary_bytes,
     )

@@ -16,6 +16,7 @@ from canitrain.core.profile import ModelProfile, Peak, Phase, Stage, Trace
 from canitrain.core.recipe import Freeze, Recipe, Strategy
 from canitrain.estimate.line import Line, upper_envelope
 from canitrain.estimate.persistent import Persistent, persistent
+from canitrain.estimate.slack import ReplayedSlack, replayed_slack
 from canitrain.estimate.workspace import factors_for, is_erratic, workspace_line
 
 NOTHING = Line(fixed=0.0, per_image=0.0)
@@ -39,7 +40,7 @@ class StepMemory(Struct, frozen=True, kw_only=True):
     """Those that can be the fullest."""
     workspaces: tuple[Line, ...]
     """Of every convolution of the step, none below another at every batch."""
-    slack: Line | None
+    slack: Line | ReplayedSlack | None
     """What the pool keeps beyond allocated bytes, as replayed when the model was traced."""
     validation: Line
     """What the first validation adds to the pool; nothing where the recipe does not validate."""
@@ -93,7 +94,9 @@ def _candidates(moments: Iterable[Moment], held: Persistent) -> tuple[Moment, ..
     return (*upper_envelope(each, live), *upper_envelope(each, full))
 
 
-def _slack(trace: Trace, shape: BatchShape) -> Line | None:
+def _slack(trace: Trace, shape: BatchShape) -> Line | ReplayedSlack | None:
+    if trace.slack_replays is not None:
+        return replayed_slack(trace.slack_replays, shape.pixels)
     if trace.slack_bytes == Polynomial():
         return None
     return line_of(trace.slack_bytes, shape)

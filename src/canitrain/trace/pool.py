@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canitrain.core.polynomial import Polynomial
+from canitrain.core.profile import SlackReplays
 from canitrain.core.units import ALLOCATOR_ROUND_BYTES, MIB_BYTES
 from canitrain.trace.fit import nonnegative_least_squares, terms, tidy
 from canitrain.trace.subject import Shape
@@ -31,6 +32,8 @@ SEGMENT_ROUND_BYTES = 2 * MIB_BYTES
 
 BATCHES = (4, 8, 16, 32, 64, 128)
 """At which the pool is replayed: every activation is as large as the traced one times the ratio of the batches."""
+REPLAYED_BATCHES = (1, 2, *BATCHES)
+"""Of a slack that is kept as replayed, so that it is nowhere extrapolated to fewer images."""
 SAME_SIZE = (1.0, 1.0)
 """Two steps: the first leaves holes that optimizer state then fills; from the second on nothing changes."""
 VARYING_SIZE = (0.8, 1.0, 0.65, 0.9, 0.75, 1.0, 0.55, 0.85, 1.0)
@@ -223,21 +226,55 @@ def fixed_bytes(sizes: Sequence[int], batch: int, twin_sizes: Sequence[int], twi
 
 
 def fit_slack(
-    shape: Shape, allocations: Allocations, weights: Weights, basis: Sequence[str], sizes: Sequence[float]
+    shape: Shape,
+    allocations: Allocations,
+    weights: Weights,
+    basis: Sequence[str],
+    sizes: Sequence[float] = VARYING_SIZE,
 ) -> Polynomial:
-    """The slack as a polynomial in the batch and, where ``basis`` has pixels, in the pixels.
+    """The slack of batches of varying size as a polynomial in the batch and, where ``basis`` has pixels, in the pixels.
 
     Args:
         shape: at which ``allocations`` were traced, near the real image size.
         allocations: of one traced step.
         weights: what exists before the step and what the optimizer adds.
         basis: the subject's.
-        sizes: ``SAME_SIZE``, or ``VARYING_SIZE`` where images keep their aspect ratio.
+        sizes: of the batches, one a step, as shares of the largest.
     """
     scales = [each / shape[0] for each in BATCHES]
     replays = np.array([replay(allocations, weights, scale, sizes) for scale in scales], dtype=float)
     reserved_bytes, highest_bytes = replays.T
     return fit_over_batches(shape, basis, reserved_bytes - highest_bytes, reserved_bytes)
+
+
+def replay_slack(shape: Shape, allocations: Allocations, weights: Weights) -> SlackReplays:
+    """The slack of batches of one size; arguments as of ``fit_slack``.
+
+    Where a larger batch happens to reserve less than a smaller one, both get their mean: an estimate never falls.
+    """
+    batch, height, width, _boxes = shape
+    pools = [replay(allocations, weights, each / batch) for each in REPLAYED_BATCHES]
+    reserved_bytes = nearest_rising([float(reserved) for reserved, _ in pools])
+    return SlackReplays(
+        pixels=height * width,
+        batches=REPLAYED_BATCHES,
+        slack_bytes=tuple(round(rising) - highest for rising, (_, highest) in zip(reserved_bytes, pools, strict=True)),
+    )
+
+
+def nearest_rising(values: Sequence[float]) -> list[float]:
+    """The sequence nearest to ``values`` by least squares that never falls: means of neighbours that do.
+
+    Source: pool adjacent violators (Ayer et al. 1955).
+    """
+    means: list[tuple[float, int]] = []
+    for value in values:
+        mean, count = value, 1
+        while means and means[-1][0] > mean:
+            before, of_before = means.pop()
+            mean, count = (before * of_before + mean * count) / (of_before + count), of_before + count
+        means.append((mean, count))
+    return [mean for mean, count in means for _ in range(count)]
 
 
 def fit_over_batches(

@@ -17,7 +17,7 @@ from canitrain.core.profile import ModelProfile, Precision, SizeRule, Trace
 from canitrain.trace.convolutions import merge
 from canitrain.trace.fit import Fitter
 from canitrain.trace.peaks import pick_peaks
-from canitrain.trace.pool import SAME_SIZE, VARYING_SIZE, Allocations, Weights, fit_slack, fixed_bytes
+from canitrain.trace.pool import Allocations, Weights, fit_slack, fixed_bytes, replay_slack
 from canitrain.trace.stage_table import stage_table
 from canitrain.trace.step import StepRecord, record_step
 from canitrain.trace.subject import Built, Shape, Subject
@@ -98,7 +98,8 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
                     hint="have build() return a canitrain.trace.subject.Subject with other fit_shapes or basis terms",
                 )
     others = [*records, record(_doubled(_nearest(subject, real).shape))] if subject.meta else records
-    return _with_checks(draft, checks, slack_of(subject, built, real, others), validation_of(subject, built, real))
+    pooled = with_slack(draft, subject, built, real, others)
+    return _with_checks(pooled, checks, validation_of(subject, built, real))
 
 
 def _doubled(shape: Shape) -> Shape:
@@ -107,17 +108,19 @@ def _doubled(shape: Shape) -> Shape:
     return 2 * batch, height, width, boxes
 
 
-def slack_of(
-    subject: Subject, built: Built, records: Sequence[StepRecord], others: Sequence[StepRecord] = ()
-) -> Polynomial:
-    """The pool's slack, replayed from the one of ``records`` whose images are nearest to the default size.
+def with_slack(
+    draft: Trace, subject: Subject, built: Built, records: Sequence[StepRecord], others: Sequence[StepRecord] = ()
+) -> Trace:
+    """``draft`` with the pool's slack, replayed from the one of ``records`` that is nearest to the default size.
 
     A record of another batch of the same images, among ``others`` too, tells what does not grow with the batch.
     """
     nearest = _nearest(subject, records)
-    sizes = VARYING_SIZE if subject.size_rule is SizeRule.SHORTER_SIDE else SAME_SIZE
     allocations = _with_fixed(nearest, (*records, *others))
-    return fit_slack(nearest.shape, allocations, _weights(built), subject.basis, sizes)
+    if subject.size_rule is SizeRule.SHORTER_SIDE:
+        slack = fit_slack(nearest.shape, allocations, _weights(built), subject.basis)
+        return structs.replace(draft, slack_bytes=slack)
+    return structs.replace(draft, slack_replays=replay_slack(nearest.shape, allocations, _weights(built)))
 
 
 def _with_fixed(record: StepRecord, others: Sequence[StepRecord]) -> Allocations:
@@ -152,12 +155,9 @@ def _weights(built: Built) -> Weights:
     )
 
 
-def _with_checks(
-    draft: Trace, checks: Sequence[tuple[float, float]], slack: Polynomial, validation: Polynomial
-) -> Trace:
+def _with_checks(draft: Trace, checks: Sequence[tuple[float, float]], validation: Polynomial) -> Trace:
     return structs.replace(
         draft,
-        slack_bytes=slack,
         validation_bytes=validation,
         check_live_error=tuple(round(live, 6) for live, _ in checks),
         check_flops_error=tuple(round(flops, 6) for _, flops in checks),
