@@ -154,6 +154,11 @@ BROKEN = [
     ("traces.fp32.peaks.0.stage", "head", "'head'"),
     ("traces.fp32.convolutions.0.in_channels", 0, "convolutions[0]"),
     ("traces.fp32.convolutions.0.kernel", [3], "kernel"),
+    ("traces.fp32.slack_replays", {"pixels": 0, "batches": [1], "slack_bytes": [0]}, "slack_replays.pixels is 0"),
+    ("traces.fp32.slack_replays", {"pixels": 9, "batches": [1, 2], "slack_bytes": [0]}, "2 batches and 1 slack_bytes"),
+    ("traces.fp32.slack_replays", {"pixels": 9, "batches": [], "slack_bytes": []}, "batches must rise"),
+    ("traces.fp32.slack_replays", {"pixels": 9, "batches": [0, 1], "slack_bytes": [0, 0]}, "batches must rise"),
+    ("traces.fp32.slack_replays", {"pixels": 9, "batches": [2, 2], "slack_bytes": [0, 0]}, "batches must rise"),
 ]
 
 

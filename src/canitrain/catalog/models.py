@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from canitrain.catalog.locate import profiles_path
 from canitrain.core.errors import CatalogError, InputError
 from canitrain.core.limits import LARGEST_COUNT, LARGEST_SIDE, MOST_WORKERS
 from canitrain.core.model_entry import ModelEntry
-from canitrain.core.profile import Defaults, Implementation, ModelProfile, Precision, Trace
+from canitrain.core.profile import Defaults, Implementation, ModelProfile, Precision, SlackReplays, Trace
 
 _OURS_HINT = "install canitrain again; if that does not help, report it"
 _USERS_HINT = "write it with: canitrain trace SPEC --output PROFILE.json"
@@ -197,6 +198,17 @@ def _trace_problem(precision: Precision, trace: Trace) -> str | None:
     for index, convolution in enumerate(trace.convolutions):
         if min(convolution.in_channels, convolution.out_channels, convolution.groups, *convolution.kernel) <= 0:
             return f"{where}.convolutions[{index}] has channels, groups or a kernel of zero"
+    replays = trace.slack_replays
+    return None if replays is None else _replays_problem(f"{where}.slack_replays", replays)
+
+
+def _replays_problem(where: str, replays: SlackReplays) -> str | None:
+    if replays.pixels <= 0:
+        return f"{where}.pixels is {replays.pixels} and must be above zero"
+    if len(replays.batches) != len(replays.slack_bytes):
+        return f"{where} has {len(replays.batches)} batches and {len(replays.slack_bytes)} slack_bytes"
+    if not replays.batches or replays.batches[0] < 1 or any(a >= b for a, b in pairwise(replays.batches)):
+        return f"{where}.batches must rise from 1 or more"
     return None
 
 

@@ -15,7 +15,7 @@ from canitrain.core.recipe import Recipe
 from canitrain.core.report import GpuMemory
 from canitrain.estimate.memory_evidence import memory_level
 from canitrain.estimate.persistent import Persistent
-from canitrain.estimate.slack import Floor, ReplayedSlack, floor_bytes, rising
+from canitrain.estimate.slack import Floor, ReplayedSlack, floor_bytes
 from canitrain.estimate.step_memory import Moment, StepMemory, step_memory
 
 
@@ -107,8 +107,8 @@ class _Pool(Struct, frozen=True, kw_only=True):
     least_bytes: float
     """Allocated without any workspace."""
     allocated_bytes: float
-    trained_bytes: float
-    """The whole pool before the first validation."""
+    plain_bytes: float
+    """The whole pool before the first validation, without any workspace."""
 
 
 def _pool(step: StepMemory, terms: DeviceTerms, batch_size: int) -> _Pool:
@@ -129,24 +129,25 @@ def _pool(step: StepMemory, terms: DeviceTerms, batch_size: int) -> _Pool:
     persistent_bytes = held.held_bytes + terms.blas_bytes
     slack_bytes = terms.slack_untraced_ratio * live_bytes if step.slack is None else step.slack.at(batch_size)
     # The update's temporaries find room in what the backward pass left behind, as far as it reaches.
-    pooled_bytes = persistent_bytes + max(passes_bytes + slack_bytes, update.total_bytes) + widest_bytes
+    pooled_bytes = persistent_bytes + max(passes_bytes + slack_bytes, update.total_bytes)
     return _Pool(
         fullest=fullest,
         widest_bytes=widest_bytes,
         least_bytes=persistent_bytes + live_bytes,
         allocated_bytes=persistent_bytes + fullest.total_bytes,
-        trained_bytes=pooled_bytes + terms.slack_live_ratio * live_bytes + terms.slack_weights_bytes,
+        plain_bytes=pooled_bytes + terms.slack_live_ratio * live_bytes + terms.slack_weights_bytes,
     )
 
 
 def pool_floor(step: StepMemory, terms: DeviceTerms) -> Floor:
-    """The pool at the batch sizes of a replayed slack: larger batches are not estimated below smaller ones.
+    """The pool without workspaces at the batches of a replayed slack: larger ones are not put below smaller ones.
 
-    Between two of them nothing falls below the smaller one for good: slack is straight there, all else convex.
+    Workspaces grow anyway, and may be missing at the lower end. Between two of those batches nothing falls below
+    the smaller one for good: slack is straight there, all else convex.
     """
     if not isinstance(step.slack, ReplayedSlack):
         return ()
-    return rising((each, _pool(step, terms, each).trained_bytes) for each in step.slack.batches)
+    return tuple((each, _pool(step, terms, each).plain_bytes) for each in step.slack.batches)
 
 
 def step_figures(
@@ -163,7 +164,7 @@ def step_figures(
     pool = _pool(step, terms, batch_size)
     fullest, widest_bytes = pool.fullest, pool.widest_bytes
     least_bytes, allocated_bytes = pool.least_bytes, pool.allocated_bytes
-    trained_bytes = max(pool.trained_bytes, floor_bytes(floor, batch_size))
+    trained_bytes = max(pool.plain_bytes, floor_bytes(floor, batch_size)) + widest_bytes
     validation_bytes = step.validation.at(batch_size)
     reserved_bytes = trained_bytes + validation_bytes
     context = terms.context

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -35,17 +34,7 @@ def replayed_slack(replays: SlackReplays, pixels: float) -> ReplayedSlack:
 
 
 Floor = tuple[tuple[int, float], ...]
-"""Batch sizes, rising, and bytes that no larger batch goes below."""
-
-
-def rising(points: Iterable[tuple[int, float]]) -> Floor:
-    """``points`` with each value raised to the largest before it."""
-    floor: list[tuple[int, float]] = []
-    highest_bytes = 0.0
-    for batch_size, size_bytes in points:
-        highest_bytes = max(highest_bytes, size_bytes)
-        floor.append((batch_size, highest_bytes))
-    return tuple(floor)
+"""Batch sizes and bytes that no larger batch goes below."""
 
 
 def floor_bytes(floor: Floor, batch_size: int) -> float:
