@@ -17,22 +17,17 @@ LARGEST_BATCH = 1024
 AS_FAST_RATIO = 0.95
 """Share of a larger batch's throughput that counts as just as fast. A judgement of ours: whatever moves the images
 between updates also moves the learning rate, which 5 % do not pay for."""
+KEPT_RATIO = 0.05
+"""How far images between updates may lie from the recipe's effective batch and still keep it; a judgement of ours."""
 
 
-def largest_batch(
-    question: Question, estimate: Estimator, limit: int = LARGEST_BATCH, *, status: Status = Status.GO
-) -> int | None:
-    """The largest batch up to ``limit`` whose memory is ``status`` (go or tight) or better; ``None`` where none is.
+def largest_batch(question: Question, estimate: Estimator, limit: int = LARGEST_BATCH) -> int | None:
+    """The largest batch up to ``limit`` whose memory surely fits; ``None`` where none does.
 
     Exact, because memory never falls with the batch.
     """
     at = estimate.memory(question)
-    allowed = (Status.GO,) if status is Status.GO else (Status.GO, Status.TIGHT)
-    return _last(lambda batch_size: batch_status(question, at(batch_size)) in allowed, limit)
-
-
-KEPT_RATIO = 0.05
-"""How far images between updates may lie from the recipe's effective batch and still keep it; a judgement of ours."""
+    return _last(lambda batch_size: batch_status(question, at(batch_size)) is Status.GO, limit)
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -95,6 +90,11 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
         reason = f"the dataset has {counted(question.dataset.images, 'image')}" if capped else _memory_reason(chosen)
         return Choice(candidate=chosen, reason=reason)
     effective = question.recipe.effective_batch_size
+    if chosen.batch_size < limit and _keeps(question, chosen):
+        return Choice(
+            candidate=chosen,
+            reason=f"the largest shown that surely fits and keeps the recipe's effective batch of {effective:,}",
+        )
     gain = max(each.run.time.images_per_s for each in fitting) / chosen.run.time.images_per_s
     faster = (
         ", are hardly faster, and" if gain * AS_FAST_RATIO <= 1 else f" and give up to {gain:.2g}x the images/s, but"
@@ -120,10 +120,15 @@ def relative_run_time(question: Question, run: RunEstimate) -> float:
 
 def _keeping(question: Question, kept: Sequence[Candidate]) -> Sequence[Candidate]:
     """The largest up to the recipe's batch, or the largest that keeps it just so where that is as fast; or none."""
-    true = [each for each in kept if abs(update_ratio(question, each.batch_size) - 1) <= KEPT_RATIO]
+    true = [each for each in kept if _keeps(question, each)]
     if true and true[-1].run.time.images_per_s >= AS_FAST_RATIO * kept[-1].run.time.images_per_s:
         return true[-1:]
     return kept[-1:]
+
+
+def _keeps(question: Question, candidate: Candidate) -> bool:
+    """Whether accumulation brings it to the recipe's effective batch."""
+    return abs(update_ratio(question, candidate.batch_size) - 1) <= KEPT_RATIO
 
 
 def update_ratio(question: Question, batch_size: int) -> float:
