@@ -31,6 +31,14 @@ def test_images_a_second_are_the_steps_of_all_gpus(replay):
     assert rate["low"] == pytest.approx(64 / step["high"])
 
 
+def test_an_error_that_rounds_to_nothing_has_no_minus(replay):
+    _, out, _ = replay([row(memory_bytes="", step_s="0.1")], "--json")
+    predicted_s = json.loads(out)["rows"][0]["predicted"]
+    _, out, _ = replay([row(memory_bytes="", step_s=predicted_s * 1.0001)])
+    assert "-0.0 %" not in out
+    assert re.search(r" \+0 %", out)
+
+
 def test_the_three_memory_kinds_are_predicted_in_order(replay):
     lines = [row(memory_kind=kind.value) for kind in MemoryKind]
     _, out, _ = replay(lines, "--json")

@@ -50,7 +50,7 @@ _STEMS = {
     **dict.fromkeys(("batch", "bs"), ("batch_size",)),
 }
 """First words of columns that hold a figure in another unit or sense, and the columns that would hold it."""
-_HEADER_HINT = f"the columns are {','.join((*COLUMNS, *MORE_COLUMNS))}"
+_HEADER_HINT = f"the columns are {', '.join((*COLUMNS, *MORE_COLUMNS))}"
 
 
 def load_measurements(path: Path) -> tuple[Measurement, ...]:

@@ -11,12 +11,10 @@ import typer
 from canitrain.accuracy import recipe_of, replay
 from canitrain.cli.exit_codes import ExitCode
 from canitrain.cli.output import answer, check_writable, file_to_write, tell, terminal_columns
-from canitrain.core.accuracy import Accuracy, Grouping, Measurement, Run, Skipped
+from canitrain.core.accuracy import CPU_NAME, Accuracy, Grouping, Measurement, Run, Skipped
 from canitrain.core.errors import InputError
 from canitrain.core.gpu import GpuSpec
 
-CPU = "cpu"
-"""What ``canitrain measure`` writes where it had no GPU."""
 APART_RATIO = 1.5
 """How far a step's time and the images a second of one row may be apart before a reader is told; logs round both."""
 EXAMPLES = (
@@ -105,7 +103,7 @@ def _replay(path: Path, dataset: str, *, skip_unknown: bool) -> Accuracy:
     if unread := unread_columns(path):
         tell(f"note: not read: column {', '.join(unread)}")
     for measurement in measurements:
-        if measurement.gpu.lower() == CPU:
+        if measurement.gpu.lower() == CPU_NAME:
             skipped.append(Skipped(row=measurement.row, reason="ran on a CPU, and the file does not say which"))
             continue
         try:

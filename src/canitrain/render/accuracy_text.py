@@ -42,7 +42,7 @@ def group_label(group: AccuracyGroup) -> str:
 
 def percent(ratio: float | None) -> str:
     """``3.1 %``; a dash where it does not apply."""
-    return "-" if ratio is None else f"{ratio * 100:.1f} %"
+    return "-" if ratio is None else f"{ratio * 100:z.1f} %"
 
 
 def amount(row: AccuracyRow, value: float) -> str:
@@ -94,4 +94,4 @@ def _row_lines(rows: list[AccuracyRow], width: int) -> list[str]:
 
 def _figures(row: AccuracyRow) -> str:
     sizes = f"{amount(row, row.predicted.expected)} for {amount(row, row.measured)}"
-    return f" batch {row.run.measurement.batch_size:<4} {figure_name(row):9} {row.error * 100:+6.0f} %  {sizes}"
+    return f" batch {row.run.measurement.batch_size:<4} {figure_name(row):9} {row.error * 100:+z6.0f} %  {sizes}"
