@@ -102,6 +102,6 @@ def feed(loader_images_per_s: float = 1e6, storage_images_per_s: float = 1e6, *,
         loader_images_per_s=exactly(loader_images_per_s), storage_images_per_s=exactly(storage_images_per_s)
     )
     return Feed(
-        first=rates, later=rates, image_s=0.004, validation_images_per_s=exactly(1e6), workers=4, loading_cores=4.0,
+        first=rates, later=rates, image_s=0.004, validation_images_per_s=exactly(1e6), workers=4,
         overlaps=overlaps, cached_ratio=1.0,
     )  # fmt: skip

@@ -187,7 +187,6 @@ def test_unknown_facts_are_said_and_widen_the_interval():
 def test_without_workers_loading_does_not_overlap():
     found = plain(workers=0)
     assert not found.overlaps
-    assert found.loading_cores == 1
 
 
 def test_more_workers_than_cores_get_a_warning():

@@ -78,7 +78,6 @@ def test_a_run_of_one_epoch_speaks_of_its_first_step(epochs, rate):
         image_s=0.004,
         validation_images_per_s=fast,
         workers=4,
-        loading_cores=4.0,
         overlaps=True,
         cached_ratio=1.0,
     )

@@ -123,7 +123,6 @@ _ENDLESS_FEED = Feed(
     image_s=0.0,
     validation_images_per_s=exactly(_ENDLESS_IMAGES_PER_S),
     workers=1,
-    loading_cores=1.0,
     overlaps=True,
     cached_ratio=1.0,
 )

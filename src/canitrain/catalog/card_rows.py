@@ -10,9 +10,8 @@ from canitrain.catalog.locate import profiles_path
 from canitrain.catalog.rates import find_architecture, peaks
 from canitrain.core.errors import CatalogError
 from canitrain.core.gpu import GpuSpec, Vendor
-from canitrain.core.units import GB_BYTES, GIB_BYTES, MIB_BYTES
+from canitrain.core.units import GB_BYTES, GIB_BYTES, MHZ, MIB_BYTES
 
-_MHZ = 1e6
 _TFLOPS = 1e12
 _LANE_BYTES_PER_S = {"1.0": 0.25e9, "2.0": 0.5e9, "3.0": 0.985e9, "4.0": 1.969e9, "5.0": 3.938e9}
 """PCIe, one direction, after line coding. Source: PCI-SIG, 2.5 to 32 GT/s with 8b/10b or 128b/130b."""
@@ -71,7 +70,7 @@ def spec_of(row: CardRow, vendor: Vendor) -> GpuSpec:
         raise CatalogError(
             f"{row.name}: no rates for {row.target!r}", hint="add it to profiles/calibration/gpu_rates.toml"
         )
-    boost_hz = row.boost_mhz * _MHZ
+    boost_hz = row.boost_mhz * MHZ
     rates = msgspec.structs.asdict(peaks(architecture, row.multiprocessors, boost_hz))
     stated = {
         "fp32_flops_per_s": row.fp32_tflops,

@@ -31,8 +31,6 @@ class Feed(Struct, frozen=True, kw_only=True):
     """No mosaic, no augmentation."""
     workers: int
     """Loader processes over all GPUs."""
-    loading_cores: float
-    """Cores that those processes really get."""
     overlaps: bool
     """False with 0 workers: the training process then loads between steps."""
     cached_ratio: float

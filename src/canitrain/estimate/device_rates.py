@@ -19,6 +19,7 @@ from canitrain.core.time_calibration import (
     Rate,
     TimeCalibration,
 )
+from canitrain.core.units import GHZ
 
 NO_MATRIX_UNITS = frozenset(
     {Generation.KEPLER, Generation.MAXWELL, Generation.PASCAL, Generation.GCN, Generation.RDNA, Generation.RDNA2}
@@ -31,7 +32,6 @@ CLOCK_POWER = 3
 """Dynamic power of CMOS is capacity x voltage squared x clock, and the voltage follows the clock."""
 SURPASSING = "GeForce"
 """Cards whose boost clock is one that every card of the name surpasses (NVIDIA on GPU Boost)."""
-HZ_PER_GHZ = 1e9
 CONVOLUTIONS = frozenset({WorkKind.CONV, WorkKind.DEPTHWISE_CONV})
 WINOGRAD_VENDORS = frozenset({Vendor.NVIDIA, Vendor.AMD})
 """Whose convolution libraries document Winograd transforms (cuDNN developer guide; MIOpen's Winograd solvers)."""
@@ -102,7 +102,7 @@ def sustained(spec: GpuSpec, watts: Mapping[Generation, Coefficient], raised_rat
     wanted = watts.get(spec.generation)
     if wanted is None or spec.tdp_w is None or spec.laptop:
         return spec
-    watts_each = spec.tdp_w / (spec.multiprocessors * spec.boost_hz / HZ_PER_GHZ)
+    watts_each = spec.tdp_w / (spec.multiprocessors * spec.boost_hz / GHZ)
     highest = raised_ratio if spec.name.startswith(SURPASSING) else 1.0
     held = min(highest, math.pow(watts_each / wanted.value, 1 / CLOCK_POWER))
 

@@ -15,6 +15,7 @@ from canitrain.core.host_calibration import HostCalibration, LoaderCosts
 from canitrain.core.interval import Interval
 from canitrain.core.profile import ModelProfile, SizeRule
 from canitrain.core.recipe import CacheMode, Recipe
+from canitrain.core.units import MEGAPIXEL
 from canitrain.estimate.resident_memory import (
     decoded_image_bytes,
     resident_parts,
@@ -22,8 +23,6 @@ from canitrain.estimate.resident_memory import (
     training_processes,
 )
 from canitrain.estimate.storage_rate import storage_rate
-
-_PIXELS_PER_MEGAPIXEL = 1e6
 
 
 class _ImageCost(Struct, frozen=True, kw_only=True):
@@ -101,7 +100,6 @@ def feed(
         image_s=later_s,
         validation_images_per_s=loader(cost.validate_s),
         workers=workers,
-        loading_cores=loading_cores,
         overlaps=workers > 0,
         cached_ratio=cached_ratio,
         warnings=_warnings(recipe, hardware, cores),
@@ -123,14 +121,14 @@ def _image_cost(
     profile: ModelProfile, recipe: Recipe, dataset: Dataset, hardware: Hardware, costs: LoaderCosts
 ) -> _ImageCost:
     """What one image costs a core; a bench's decode rate replaces the calibration's."""
-    stored = dataset.image_pixels / _PIXELS_PER_MEGAPIXEL
+    stored = dataset.image_pixels / MEGAPIXEL
     decode_s = costs.decode_s_per_megapixel.value
     if hardware.bench is not None and isinstance(hardware.bench.decode_s_per_megapixel, Known):
         decode_s = hardware.bench.decode_s_per_megapixel.value
     match profile.size_rule:
         case SizeRule.SQUARE:
-            trained = recipe.image_size.shorter * recipe.image_size.longer / _PIXELS_PER_MEGAPIXEL
-            resized = resized_pixels(recipe.image_size, dataset) / _PIXELS_PER_MEGAPIXEL
+            trained = recipe.image_size.shorter * recipe.image_size.longer / MEGAPIXEL
+            resized = resized_pixels(recipe.image_size, dataset) / MEGAPIXEL
             fetch_s = stored * decode_s + resized * costs.resize_s_per_megapixel.value
             collate_s = trained * costs.collate_s_per_megapixel.value
             return _ImageCost(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from canitrain.core.dataset import Dataset
 from canitrain.core.report import Report
-from canitrain.core.units import format_bytes
+from canitrain.core.units import MEGAPIXEL, format_bytes
 from canitrain.render import headline
-
-MEGAPIXEL = 1e6
 
 
 def asked_rows(report: Report) -> dict[str, str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from canitrain.core.gpu import GpuSpec, Vendor
-from canitrain.core.units import GB_BYTES, GIB_BYTES, format_bytes
+from canitrain.core.units import GB_BYTES, GIB_BYTES, MHZ, format_bytes
 from canitrain.render.lines import EMPTY_LINE, Line, Span, Tone, labelled
 from canitrain.render.table import Column, table
 
 TFLOPS = 1e12
-MHZ = 1e6
 NOTHING = "-"
 """The card has no such unit, or nobody states it."""
 LABEL_COLUMNS = 17

@@ -8,12 +8,11 @@ from typing import TypeVar
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bench, Cpu, Gpu, Hardware, Ram, Software, Storage
-from canitrain.core.units import GB_BYTES, MB_BYTES, format_bytes
+from canitrain.core.units import GB_BYTES, GHZ, MB_BYTES, format_bytes
 
 T = TypeVar("T")
 
 INDENT = 10
-GHZ = 1e9
 
 
 def hardware_text(hardware: Hardware, *, columns: int = 80) -> str:

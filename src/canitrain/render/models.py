@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from canitrain.core.model_entry import ModelEntry
-from canitrain.core.profile import ImageSize
 from canitrain.core.units import counted
 from canitrain.render.lines import EMPTY_LINE, Line, Span, Tone, labelled
 from canitrain.render.table import Column, table
@@ -30,7 +29,7 @@ def model_list(entries: Sequence[ModelEntry], width: int) -> list[Line]:
             entry.name,
             entry.implementation.library,
             f"{entry.parameters / MILLION:.1f} M",
-            image_size(entry.defaults.image_size),
+            entry.defaults.image_size.text,
             str(entry.defaults.batch_size),
             ", ".join(precision.value for precision in entry.precisions),
         )
@@ -54,7 +53,7 @@ def model_details(entry: ModelEntry, width: int) -> list[Line]:
         "Implementation": f"{code.release}, {code.spec}, {code.license}; traced with torch {code.torch}",
         "Parameters": f"{entry.parameters:,}{trainable}; {counted(entry.classes, 'class', 'classes')}",
         "Defaults": (
-            f"{image_size(defaults.image_size)} px, batch {defaults.batch_size}{effective}, "
+            f"{defaults.image_size.text} px, batch {defaults.batch_size}{effective}, "
             f"{counted(defaults.epochs, 'epoch')}, {defaults.optimizer}, {defaults.precision.value}, "
             f"{counted(defaults.workers, 'worker')}"
         ),
@@ -67,8 +66,3 @@ def model_details(entry: ModelEntry, width: int) -> list[Line]:
         if text is not None:
             lines += labelled(f" {label}", text, columns=width, indent=LABEL_COLUMNS)
     return lines
-
-
-def image_size(size: ImageSize) -> str:
-    """``640`` for a square, ``800x1333`` otherwise."""
-    return str(size.shorter) if size.shorter == size.longer else f"{size.shorter}x{size.longer}"

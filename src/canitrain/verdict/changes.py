@@ -57,10 +57,9 @@ def _image_size(question: Question) -> Iterator[Change]:
     shorter = max(step, int(size.shorter * _SMALLER_SIZE) // step * step)
     longer = max(step, int(size.longer * _SMALLER_SIZE) // step * step)
     if shorter < size.shorter and only_size(question.profile) is None:
-        text = f"{shorter}" if shorter == longer else f"{shorter}x{longer}"
         smaller = ImageSize(shorter=shorter, longer=longer)
         cost = "costs small objects" if question.dataset.boxes_max else "costs fine detail"
-        yield with_recipe(question, f"--image-size {text}", cost, image_size=smaller)
+        yield with_recipe(question, f"--image-size {smaller.text}", cost, image_size=smaller)
 
 
 def _freeze(question: Question) -> Iterator[Change]:

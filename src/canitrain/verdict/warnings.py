@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from canitrain.core.fact import Known
-from canitrain.core.profile import ImageSize, Precision
+from canitrain.core.profile import Precision
 from canitrain.core.question import Question
 from canitrain.core.report import Status
 from canitrain.core.target import GpuTarget
@@ -72,13 +72,9 @@ def _image_size(question: Question) -> Iterator[str]:
     if asked is not None:
         library, stride = question.profile.implementation.library, question.profile.divisor
         yield (
-            f"--image-size {_sides(asked)} is trained at {_sides(size)}: {library} rounds up to a multiple of its "
+            f"--image-size {asked.text} is trained at {size.text}: {library} rounds up to a multiple of its "
             f"stride, {stride}"
         )
-
-
-def _sides(size: ImageSize) -> str:
-    return str(size.shorter) if size.shorter == size.longer else f"{size.shorter}x{size.longer}"
 
 
 def _batch(question: Question, plan: Plan) -> Iterator[str]:
