@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -200,6 +201,21 @@ def test_cards_hold_the_largest_batch_up_to_the_recipes() -> None:
 
     # (1 + b) * 1.06 <= memory: 16 in 24 GiB and more
     assert options[-1].batch_size == 16
+
+
+def test_cards_keep_the_recipes_batch_where_the_largest_that_fits_is_hardly_faster() -> None:
+    def batches(images_per_s: Callable[[int], float]) -> list[int]:
+        @estimator
+        def found(asked: Question, batch_size: int) -> RunEstimate:
+            of_card = by_card(asked, batch_size)
+            return replace(of_card, time=replace(of_card.time, images_per_s=images_per_s(batch_size)))
+
+        asked = cpu_question(max_time_s=99 * DAY_S)
+        return [option.batch_size for card in catalog()[:5] for option in suitable_cards(asked, [card], found)]
+
+    # (1 + b) * 1.06 GiB: 2, 6, 10, 14 and 16 surely fit 4, 8, 12, 16 and 20 GiB; steps of 2, 4 and 8 make 16.
+    assert batches(lambda _: 10.0) == [2, 4, 8, 8, 16]
+    assert batches(float) == [2, 6, 10, 14, 16]
 
 
 def test_cards_are_judged_at_the_batch_that_was_asked_for() -> None:

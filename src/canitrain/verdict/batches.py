@@ -90,7 +90,7 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
         reason = f"the dataset has {counted(question.dataset.images, 'image')}" if capped else _memory_reason(chosen)
         return Choice(candidate=chosen, reason=reason)
     effective = question.recipe.effective_batch_size
-    if chosen.batch_size < limit and _keeps(question, chosen):
+    if chosen.batch_size < limit and keeps_recipe(question, chosen.batch_size):
         return Choice(
             candidate=chosen,
             reason=f"the largest shown that surely fits and keeps the recipe's effective batch of {effective:,}",
@@ -120,15 +120,15 @@ def relative_run_time(question: Question, run: RunEstimate) -> float:
 
 def _keeping(question: Question, kept: Sequence[Candidate]) -> Sequence[Candidate]:
     """The largest up to the recipe's batch, or the largest that keeps it just so where that is as fast; or none."""
-    true = [each for each in kept if _keeps(question, each)]
+    true = [each for each in kept if keeps_recipe(question, each.batch_size)]
     if true and true[-1].run.time.images_per_s >= AS_FAST_RATIO * kept[-1].run.time.images_per_s:
         return true[-1:]
     return kept[-1:]
 
 
-def _keeps(question: Question, candidate: Candidate) -> bool:
-    """Whether accumulation brings it to the recipe's effective batch."""
-    return abs(update_ratio(question, candidate.batch_size) - 1) <= KEPT_RATIO
+def keeps_recipe(question: Question, batch_size: int) -> bool:
+    """Whether accumulation brings ``batch_size`` to the recipe's effective batch."""
+    return abs(update_ratio(question, batch_size) - 1) <= KEPT_RATIO
 
 
 def update_ratio(question: Question, batch_size: int) -> float:

@@ -14,7 +14,14 @@ from canitrain.core.report import CardOption, Resource, Status
 from canitrain.core.severity import SEVERITY
 from canitrain.core.target import CpuTarget, GpuTarget
 from canitrain.verdict.advice import LEAST_SPEEDUP
-from canitrain.verdict.batches import dataset_limit, largest_batch, recipe_limit
+from canitrain.verdict.batches import (
+    AS_FAST_RATIO,
+    batch_steps,
+    dataset_limit,
+    keeps_recipe,
+    largest_batch,
+    recipe_limit,
+)
 from canitrain.verdict.plan import Plan, replan
 
 COMMON_CARDS = (
@@ -43,8 +50,9 @@ def suitable_cards(
 ) -> tuple[CardOption, ...]:
     """Up to five of the common cards among ``cards`` that would do, spread from the slowest to the fastest.
 
-    One idle card of each, at the batch size given, else at the largest up to the recipe's that fits it; the machine
-    around it stays as it is. Beside a ``plan`` for what the machine has, only cards that better it.
+    One idle card of each, at the batch size given, else at the one up to the recipe's that ``check`` would
+    recommend for it; the machine around it stays as it is. Beside a ``plan`` for what the machine has, only cards
+    that better it.
     """
     by_name = {card.name: card for card in cards}
     tried = (_option(question, by_name[name], estimate) for name in COMMON_CARDS if name in by_name)
@@ -74,10 +82,8 @@ def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOptio
         recipe=replace(question.recipe, gpus=1, nodes=1, network_bytes_per_s=None),
         target=idle(card),
     )
-    limit = min(dataset_limit(alone), recipe_limit(alone))
-    # Where no batch surely fits, the smallest may.
-    batch_size = question.recipe.batch_size or largest_batch(alone, estimate, limit) or 1
-    plan = replan(alone, estimate, batch_size)
+    given = question.recipe.batch_size
+    plan = _up_to_recipe(alone, estimate) if given is None else replan(alone, estimate, given)
     gpu = plan.run.memory.gpu
     assert gpu is not None
     likely_runs = gpu.required_bytes.expected <= card.usable_bytes
@@ -86,11 +92,23 @@ def _option(question: Question, card: GpuSpec, estimate: Estimator) -> CardOptio
     return CardOption(
         name=card.name,
         status=plan.verdict.status,
-        batch_size=batch_size,
+        batch_size=plan.run.batch_size,
         device_bytes=gpu.device_bytes.expected,
         total_s=plan.run.time.total_s.expected,
         bottleneck=plan.run.time.bottleneck,
     )
+
+
+def _up_to_recipe(question: Question, estimate: Estimator) -> Plan:
+    """At the largest batch up to the recipe's, or the largest that keeps it just so where that is as fast."""
+    # Where no batch surely fits, the smallest may.
+    largest = largest_batch(question, estimate, min(dataset_limit(question), recipe_limit(question))) or 1
+    plan = replan(question, estimate, largest)
+    kept = [each for each in batch_steps(largest, largest) if keeps_recipe(question, each)]
+    if not kept or kept[-1] == largest:
+        return plan
+    even = replan(question, estimate, kept[-1])
+    return even if even.run.time.images_per_s >= AS_FAST_RATIO * plan.run.time.images_per_s else plan
 
 
 def idle(card: GpuSpec) -> GpuTarget:
