@@ -93,7 +93,7 @@ class GpuMemory(Struct, frozen=True, kw_only=True):
     """What may be used: free memory, or the whole card with ``--assume-idle``; ``None`` where unknown."""
     total_bytes: float | None
     parts: dict[str, float]
-    """weights, buffers, gradients, optimizer, ema, activations (with the batch), workspace, slack, validation (what it adds), context.
+    """weights, buffers, gradients, optimizer, ema, activations (with the batch), workspace, slack, validation, context.
 
     They sum to ``device_bytes.expected``.
     """
