@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canitrain.core.profile import Precision
-from canitrain.estimate.convolution_time import FULL_BYTES
+from canitrain.core.units import FP32_BYTES
 
 TIMM_CARDS = {
     "cu113-rtx3090": "GeForce RTX 3090",
@@ -163,7 +163,7 @@ def timed_additions(folder: Path, count: int) -> Iterator[TimedAddition]:
     chance = random.Random(0)
     by_card: dict[str, list[TimedAddition]] = {}
     for row in _rows(folder / "add_kernels_fp32.csv"):
-        size_bytes = 3 * FULL_BYTES * int(row["rows"]) * int(row["columns"])
+        size_bytes = 3 * FP32_BYTES * int(row["rows"]) * int(row["columns"])
         if size_bytes >= LARGE_BYTES:
             addition = TimedAddition(card=row["gpu"], size_bytes=size_bytes, step_s=float(row["latency_ms"]) / 1e3)
             by_card.setdefault(row["gpu"], []).append(addition)

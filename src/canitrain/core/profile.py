@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from canitrain.core.polynomial import Polynomial
+from canitrain.core.units import FP16_BYTES, FP32_BYTES
 
 
 class Precision(enum.Enum):
@@ -88,6 +89,22 @@ class Convolution(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     input_pixels: Polynomial
     """Batch x height x width of the input of one."""
     output_pixels: Polynomial
+
+    @property
+    def element_bytes(self) -> int:
+        """Of one number of its operands."""
+        return FP16_BYTES if self.half else FP32_BYTES
+
+    @property
+    def can_be_winograd(self) -> bool:
+        """Whether libraries have Winograd transforms for it: dense, 3 x 3 at every pixel (cuDNN developer guide)."""
+        return (
+            self.groups == 1
+            and self.kernel == (3, 3)
+            and self.stride == 1
+            and self.dilation == 1
+            and not self.transposed
+        )
 
 
 class Peak(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -12,8 +12,6 @@ from canitrain.core.profile import Convolution, ModelProfile, Phase, Trace, Work
 from canitrain.core.units import FLOPS_PER_MAC
 from canitrain.estimate.device_rates import CONVOLUTIONS, DeviceRates
 
-HALF_BYTES, FULL_BYTES = 2, 4
-"""One number of a convolution's operands."""
 ALIGNED = 8
 """Numbers of half precision in 16 bytes: what tensor cores load at once (NVIDIA deep learning performance guide), and
 what one thread moves at once."""
@@ -24,8 +22,6 @@ Seen in timm's runs, documented nowhere: 12 to 16 groups, chosen anew in each of
 """
 WHOLE = 1e-3
 """How near to a whole number the pixels of an image are where all images have one size."""
-WINOGRAD_SIDE = 3
-"""Kernel side for which cuDNN has Winograd transforms in single precision, stride 1 (cuDNN developer guide)."""
 
 
 class ConvolutionPass(Struct, frozen=True, kw_only=True):
@@ -85,7 +81,7 @@ def convolution_passes(convolution: Convolution, shape: BatchShape) -> Iterator[
     driven, channels = (
         (source, convolution.in_channels) if convolution.transposed else (target, convolution.out_channels)
     )
-    element_bytes = HALF_BYTES if convolution.half else FULL_BYTES
+    element_bytes = convolution.element_bytes
     dense = convolution.groups == 1
     depthwise = not dense and inputs == 1
 
@@ -103,11 +99,7 @@ def convolution_passes(convolution: Convolution, shape: BatchShape) -> Iterator[
             channel_bytes=element_bytes * (source + target),
             outputs=math.inf if depthwise else columns,
             terms=terms if dense else math.inf,
-            winograd=dense
-            and convolution.kernel == (WINOGRAD_SIDE, WINOGRAD_SIDE)
-            and convolution.stride == 1
-            and convolution.dilation == 1
-            and not convolution.transposed,
+            winograd=convolution.can_be_winograd,
             ragged=any(_is_ragged(pixels / shape.batch_size) for pixels in (source, target)),
             unaligned=dense and (convolution.in_channels % ALIGNED != 0 or convolution.out_channels % ALIGNED != 0),
         )

@@ -17,8 +17,6 @@ from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import Convolution, Precision
 from canitrain.estimate.line import Line
 
-FP32_BYTES, HALF_BYTES = 4, 2
-
 _NO_MATRIX_UNITS = frozenset({Generation.KEPLER, Generation.MAXWELL, Generation.PASCAL, Generation.GCN})
 _HALF_ONLY = frozenset({Generation.VOLTA, Generation.TURING})
 
@@ -55,7 +53,7 @@ def workspace_kind(convolution: Convolution) -> WorkspaceKind:
 
 def tensors_line(convolution: Convolution, shape: BatchShape, copies: float = 1.0) -> Line:
     """``copies`` times one convolution's input and output in bytes, as a line in the batch size at ``shape``."""
-    element_bytes = (HALF_BYTES if convolution.half else FP32_BYTES) * copies
+    element_bytes = convolution.element_bytes * copies
     read_fixed, read_per_image = convolution.input_pixels.affine(shape)
     written_fixed, written_per_image = convolution.output_pixels.affine(shape)
     channels_in, channels_out = convolution.in_channels * element_bytes, convolution.out_channels * element_bytes
@@ -87,15 +85,8 @@ WINOGRAD_CHANNELS = 32
 
 
 def is_winograd(convolution: Convolution) -> bool:
-    """Whether Winograd's minimal filtering applies: 3 x 3 at every pixel, over all channels, not the first one."""
-    return (
-        workspace_kind(convolution) is WorkspaceKind.DENSE
-        and convolution.kernel == (3, 3)
-        and min(convolution.in_channels, convolution.out_channels) >= WINOGRAD_CHANNELS
-        and convolution.stride == 1
-        and convolution.dilation == 1
-        and not convolution.transposed
-    )
+    """Whether Winograd's minimal filtering applies: where it can, over enough channels on either side."""
+    return convolution.can_be_winograd and min(convolution.in_channels, convolution.out_channels) >= WINOGRAD_CHANNELS
 
 
 NARROW_CHANNELS = 64

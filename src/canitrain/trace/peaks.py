@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.profile import Convolution, Peak, Phase
-from canitrain.core.units import FP16_BYTES, FP32_BYTES
 from canitrain.trace.convolutions import Convolutions
 from canitrain.trace.fit import Fitter, terms
 from canitrain.trace.step import StepRecord
@@ -132,7 +131,7 @@ class _Grid:
         self._terms = np.array([terms(shape, fitter.basis) for shape in shapes])
         self._convolution_bytes = [
             (item.in_channels * self._at(item.input_pixels) + item.out_channels * self._at(item.output_pixels))
-            * (FP16_BYTES if item.half else FP32_BYTES)
+            * item.element_bytes
             for item in convolutions
         ]
         self._classes = [(item.groups > 1, item.kernel == (1, 1)) for item in convolutions]
