@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from canitrain.core.accuracy import Accuracy, AccuracyGroup, Quantity
+from canitrain.core.units import counted
 from canitrain.render.accuracy_text import group_label, percent
 
 _COLUMNS = ("", "figures", "median error", "95th percentile", "bias", "covered")
@@ -29,7 +30,7 @@ def accuracy_markdown(accuracy: Accuracy, *, plot: str | None = None, note: str 
     if note is not None:
         lines += [note, ""]
     if accuracy.skipped:
-        lines += [f"Left out: {len(accuracy.skipped)} line{'s' * (len(accuracy.skipped) > 1)}, for these reasons:", ""]
+        lines += [f"Left out: {counted(len(accuracy.skipped), 'line')}, for these reasons:", ""]
         lines += [
             f"- {reason} ({count})" for reason, count in Counter(s.reason for s in accuracy.skipped).most_common()
         ]

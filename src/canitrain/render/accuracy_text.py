@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from canitrain.core.accuracy import Accuracy, AccuracyGroup, AccuracyRow, Figure, Grouping, MemoryKind
-from canitrain.core.units import format_bytes, format_duration
+from canitrain.core.units import counted, format_bytes, format_duration
 
 _WORST_ROWS = 5
 _NAME_COLUMNS = 30
@@ -15,7 +15,7 @@ def accuracy_text(accuracy: Accuracy, width: int = _COLUMNS) -> str:
     """For a terminal of ``width`` columns, at least 80, without colour; ends in a newline."""
     width = max(width, _COLUMNS)
     runs = len({row.run.measurement.row for row in accuracy.rows})
-    lines = [f"{_count(len(accuracy.rows), 'figure')} of {_count(runs, 'measured run')}"]
+    lines = [f"{counted(len(accuracy.rows), 'figure')} of {counted(runs, 'measured run')}"]
     if accuracy.groups:
         lines += ["", _head(), *(_group_line(group) for group in accuracy.groups)]
         lines += ["", "bias: median of predicted / measured - 1; covered: the interval holds the run"]
@@ -24,15 +24,11 @@ def accuracy_text(accuracy: Accuracy, width: int = _COLUMNS) -> str:
     if worst:
         lines += ["", "farthest off", *_row_lines(worst, width)]
     if accuracy.skipped:
-        lines += ["", f"{_count(len(accuracy.skipped), 'line')} left out"]
+        lines += ["", f"{counted(len(accuracy.skipped), 'line')} left out"]
         lines += [f"{each.row:>5}  {each.reason}"[:width] for each in accuracy.skipped[:_SHOWN_SKIPS]]
         more = len(accuracy.skipped) - _SHOWN_SKIPS
         lines += [f"       and {more} more: --json lists all"] if more > 0 else []
     return "\n".join(lines) + "\n"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def group_label(group: AccuracyGroup) -> str:
