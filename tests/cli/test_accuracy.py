@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -19,6 +20,17 @@ from canitrain.core.accuracy import MemoryKind
 def test_a_line_with_memory_and_time_gives_two_rows(replay):
     _, out, _ = replay([row(step_s="0.1", images_per_s="160")], "--json")
     assert [each["figure"] for each in json.loads(out)["rows"]] == ["memory_bytes", "step_s"]
+
+
+def test_a_pipe_is_read_once(capsys):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", encoding="utf-8") as file:
+        file.write(f"{HEADER}\n{row()}\n")
+    try:
+        assert run(["accuracy", "--measurements", f"/dev/fd/{reading}", "--json"]) == 0
+    finally:
+        os.close(reading)
+    assert len(json.loads(capsys.readouterr().out)["rows"]) == 1
 
 
 def test_images_a_second_are_the_steps_of_all_gpus(replay):

@@ -8,6 +8,8 @@ import math
 import re
 from pathlib import Path
 
+from msgspec import Struct
+
 from canitrain.catalog.decode import Owner, read_bytes
 from canitrain.core.accuracy import Measurement, MemoryKind
 from canitrain.core.errors import InputError
@@ -53,23 +55,31 @@ _STEMS = {
 _HEADER_HINT = f"the columns are {', '.join((*COLUMNS, *MORE_COLUMNS))}"
 
 
-def load_measurements(path: Path) -> tuple[Measurement, ...]:
-    """The measured runs of ``path``, in its order; empty lines and columns of other names are left out.
+class MeasuredRuns(Struct, frozen=True, kw_only=True):
+    """What a file holds."""
+
+    measurements: tuple[Measurement, ...]
+    """In its order, without empty lines."""
+    unread_columns: tuple[str, ...]
+    """Columns of other names, which are left out."""
+
+
+def load_measured_runs(path: Path) -> MeasuredRuns:
+    """The measured runs of ``path``, which is read once: it may be a pipe.
 
     Raises:
         InputError: the file cannot be read, a column is missing or misspelled, or a field is wrong (with its row).
     """
     header, lines = _read(path)
-    return tuple(_measurement(path, row, header, fields) for row, fields in lines)
+    return MeasuredRuns(
+        measurements=tuple(_measurement(path, row, header, fields) for row, fields in lines),
+        unread_columns=tuple(name for name in header if name and name not in _KNOWN),
+    )
 
 
-def unread_columns(path: Path) -> tuple[str, ...]:
-    """The columns of ``path`` that ``load_measurements`` leaves out.
-
-    Raises:
-        InputError: as ``load_measurements``, of the header.
-    """
-    return tuple(name for name in _read(path)[0] if name and name not in _KNOWN)
+def load_measurements(path: Path) -> tuple[Measurement, ...]:
+    """The measurements of ``load_measured_runs`` alone."""
+    return load_measured_runs(path).measurements
 
 
 def _read(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:

@@ -92,17 +92,17 @@ def _replay(path: Path, dataset: str, *, skip_unknown: bool) -> Accuracy:
         InputError: the file, a model, a GPU or a field is wrong.
     """
     from canitrain import catalog  # noqa: PLC0415
-    from canitrain.catalog.measurements import load_measurements, unread_columns  # noqa: PLC0415
+    from canitrain.catalog.measurements import load_measured_runs  # noqa: PLC0415
 
     # A profile takes milliseconds to decode, and a file names each many times.
     load_model = functools.cache(catalog.load_model)
     runs, skipped = [], []
-    measurements = load_measurements(path)
-    if not measurements:
+    file = load_measured_runs(path)
+    if not file.measurements:
         raise InputError(f"{path} holds no measured run", hint="write one a line below the header")
-    if unread := unread_columns(path):
-        tell(f"note: not read: column {', '.join(unread)}")
-    for measurement in measurements:
+    if file.unread_columns:
+        tell(f"note: not read: column {', '.join(file.unread_columns)}")
+    for measurement in file.measurements:
         if measurement.gpu.lower() == CPU_NAME:
             skipped.append(Skipped(row=measurement.row, reason="ran on a CPU, and the file does not say which"))
             continue
