@@ -223,8 +223,26 @@ def test_what_is_no_network_is_refused_with_the_way_to_write_one(text):
         (3.125e8, "2.5 Gb/s"),
         (1.25e11, "1,000 Gb/s"),
         (2e11, "1,600 Gb/s"),
+        (1.2495e11, "1,000 Gb/s"),
     ],
 )
 def test_networks_are_shown_in_bits(bytes_per_s, text):
     assert units.format_network(bytes_per_s) == text
-    assert units.parse_network(text.replace(",", "")) == pytest.approx(bytes_per_s)
+    assert units.parse_network(text.replace(",", "")) == pytest.approx(bytes_per_s, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "figures", "text"),
+    [
+        (0.48, 2, "0.48"),
+        (2.0, 2, "2"),
+        (99.4, 2, "99"),
+        (99.6, 2, "100"),
+        (154.0, 2, "154"),
+        (25_000.4, 4, "25,000"),
+        (0.000012, 2, "0.000012"),
+        (0.0, 2, "0"),
+    ],
+)
+def test_a_number_has_its_figures_and_never_an_exponent(value, figures, text):
+    assert units.format_number(value, figures) == text

@@ -39,6 +39,11 @@ def test_images_without_boxes_do_not_speak_of_any() -> None:
     assert ": 64.0 KiB and 0.48 megapixels on average; 1,200" in images_line(replace(SCANNED, boxes_mean=0.0))
 
 
+def test_large_images_full_of_boxes_are_told_in_plain_numbers() -> None:
+    crowded = replace(SCANNED, image_pixels=100_000_000, boxes_mean=154.2)
+    assert "100 megapixels and 154 boxes" in images_line(crowded)
+
+
 def test_every_format_for_people_tells_them() -> None:
     report = replace(REPORT, dataset=SCANNED)
     for format_ in (Format.TEXT, Format.MARKDOWN, Format.HTML, Format.GITHUB):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from canitrain.core.interval import Interval
-from canitrain.core.units import GIB_BYTES, MIB_BYTES, counted
-from canitrain.render.figures import bytes_interval, energy, images_per_s
+from canitrain.core.units import GIB_BYTES, HOUR_S, MIB_BYTES, counted
+from canitrain.render.figures import bytes_interval, duration_interval, energy, images_per_s
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,18 @@ def test_a_range_across_mib_and_gib_is_told_in_mib() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("low_h", "expected_h", "high_h", "text"),
+    [
+        (9.96, 9.97, 10.04, "10 h"),  # and not 10 h (10.0-10)
+        (9.96, 10.5, 12.0, "10 h (10-12)"),
+        (0.997, 1.6, 2.0, "1.6 h (1.0-2.0)"),
+    ],
+)
+def test_a_range_of_time_is_rounded_like_its_middle(low_h, expected_h, high_h, text) -> None:
+    assert duration_interval(Interval(low=low_h * HOUR_S, expected=expected_h * HOUR_S, high=high_h * HOUR_S)) == text
+
+
 def test_one_of_a_thing_is_no_plural() -> None:
     assert [counted(count, "epoch") for count in (1, 0, 2500, 0.5)] == [
         "1 epoch",
@@ -40,11 +52,17 @@ def test_one_of_a_thing_is_no_plural() -> None:
     assert (counted(1, "class", "classes"), counted(80, "class", "classes")) == ("1 class", "80 classes")
 
 
-@pytest.mark.parametrize(("kwh", "text"), [(0.0059, "0.0059 kWh"), (3.61, "3.6 kWh"), (12345.0, "12,345 kWh")])
+@pytest.mark.parametrize(
+    ("kwh", "text"),
+    [(0.000012, "0.000012 kWh"), (0.0059, "0.0059 kWh"), (3.61, "3.6 kWh"), (99.6, "100 kWh"), (12345.0, "12,345 kWh")],
+)
 def test_little_energy_is_not_none_and_much_has_no_exponent(kwh: float, text: str) -> None:
     assert energy(kwh) == text
 
 
-@pytest.mark.parametrize(("rate", "text"), [(0.123, "0.12"), (7.46, "7.5"), (156.4, "156"), (1563.9, "1,564")])
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0.123, "0.12"), (0.997, "1.0"), (7.46, "7.5"), (99.97, "100"), (156.4, "156"), (1563.9, "1,564")],
+)
 def test_images_a_second_have_two_or_three_figures_and_separators(rate: float, text: str) -> None:
     assert images_per_s(rate) == text

@@ -192,6 +192,8 @@ def test_the_cost_of_nodes_is_said_to_be_each_ones() -> None:
     assert cost_line(replace(REPORT, recipe=recipe), 1234.5) == "about 1,234.50 at 2.5 an hour"
     shared = replace(REPORT, recipe=replace(recipe, nodes=4))
     assert cost_line(shared, 1234.5) == "about 1,234.50 at 2.5 an hour for each of 4 nodes"
+    in_rupiah = replace(REPORT, recipe=replace(recipe, price_per_hour=1_234_567.5))
+    assert cost_line(in_rupiah, 9_999_999.0) == "about 9,999,999.00 at 1,234,567.5 an hour"
 
 
 @pytest.mark.parametrize("form", [Format.TEXT, Format.MARKDOWN, Format.GITHUB, Format.HTML])

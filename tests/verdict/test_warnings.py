@@ -66,7 +66,7 @@ def test_a_batch_far_beyond_the_recipes_says_what_keeping_to_it_costs(batch_size
     assert len(found) == warned
     assert all(f"an update after {batch_size} images" in each for each in found)
     # 16 / 17 against 20 / 21 and 200 / 201 of 10 images a second
-    cost = "--batch-size 16 (9.4 instead of 10.0 images/s)" if batch_size > 20 else "--batch-size 16, which is as fast"
+    cost = "--batch-size 16 (9.4 instead of 10 images/s)" if batch_size > 20 else "--batch-size 16, which is as fast"
     assert all(each.endswith(cost) for each in found)
 
 
@@ -88,6 +88,13 @@ def test_a_batch_given_for_a_file_is_its_recipe(library: str, told: int) -> None
     found = [each for each in warnings_of(asked, make_plan(asked, estimate)) if "an update after 64 images" in each]
 
     assert len(found) == told
+
+
+def test_an_update_hundreds_of_times_as_large_is_told_in_plain_numbers() -> None:
+    asked = question(gpus=8, batch_size=1024)
+    found = [each for each in warnings_of(asked, make_plan(asked, estimate)) if "an update after" in each]
+
+    assert found[0].startswith("an update after 8,192 images is 512x the recipe's 16")
 
 
 def test_one_image_on_each_of_many_gpus_may_already_be_more_than_the_recipes() -> None:

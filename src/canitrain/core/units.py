@@ -33,7 +33,7 @@ _BYTE_SUFFIXES = {
 _SECOND_SUFFIXES = {
     "s": 1.0, "sec": 1.0, "m": MINUTE_S, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "w": 7 * DAY_S,
 }  # fmt: skip
-_WHOLE_BYTES_FROM, _WHOLE_TIME_FROM = 99.95, 9.95
+_WHOLE_BYTES_FROM, WHOLE_TIME_FROM = 99.95, 9.95
 """From here on a value is printed without decimals: three figures of a size, two of a duration."""
 _NEXT_UNIT_FROM = 0.9995
 """From this share of a unit on a size is printed in it: the three figures would round up to the whole."""
@@ -104,13 +104,24 @@ def parse_network(text: str) -> float:
 def format_network(bytes_per_s: float) -> str:
     """``bytes_per_s`` in bits, as networks are sold: ``100 Gb/s``, ``800 Mb/s``."""
     bits_per_s = bytes_per_s * BITS_PER_BYTE
-    unit, name = (10**9, "Gb/s") if bits_per_s >= 10**9 else (10**6, "Mb/s")
-    return f"{bits_per_s / unit:.3g} {name}" if bits_per_s < 1000 * unit else f"{bits_per_s / unit:,.0f} {name}"
+    unit, name = (10**9, "Gb/s") if bits_per_s >= 10**9 * _NEXT_UNIT_FROM else (10**6, "Mb/s")
+    return f"{format_number(bits_per_s / unit, 3)} {name}"
 
 
 def as_allocated(size_bytes: int) -> int:
     """``size_bytes`` as the CUDA caching allocator hands them out."""
     return -(-size_bytes // ALLOCATOR_ROUND_BYTES) * ALLOCATOR_ROUND_BYTES
+
+
+def format_number(value: float, figures: int = 2) -> str:
+    """``value`` with that many figures, or with all that it has before the point: ``0.48``, ``2``, ``154``, ``25,000``.
+
+    Never with an exponent.
+    """
+    text = f"{value:.{figures}g}"
+    if "e" not in text:
+        return text
+    return f"{value:,.0f}" if abs(value) >= 1 else f"{value:.{figures - 1 - math.floor(math.log10(abs(value)))}f}"
 
 
 def counted(count: float, noun: str, plural: str | None = None) -> str:
@@ -146,7 +157,7 @@ def format_duration(duration_s: float) -> str:
                 return f"{value:.0f} {suffix}"
             return (
                 f"{value:.0f} {suffix}"
-                if value >= _WHOLE_TIME_FROM
+                if value >= WHOLE_TIME_FROM
                 else f"{value:.{2 if suffix == 's' else 1}f} {suffix}"
             )
     return f"{duration_s * 1000:.1f} ms"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from canitrain.core.dataset import Dataset
 from canitrain.core.report import Report
-from canitrain.core.units import MEGAPIXEL, format_bytes
+from canitrain.core.units import MEGAPIXEL, format_bytes, format_number
 from canitrain.render import headline
 
 
@@ -28,8 +28,8 @@ def asked_rows_with_batch(report: Report) -> dict[str, str]:
 def images_line(dataset: Dataset) -> str:
     """What the images are taken to be like: size of a file, pixels and boxes, and how many validate."""
     found = f" ({dataset.source.removeprefix('scanned: ')})" if dataset.path is not None else ""
-    sizes = [format_bytes(dataset.image_bytes), f"{dataset.image_pixels / MEGAPIXEL:.2g} megapixels"]
-    sizes += [f"{dataset.boxes_mean:.2g} boxes"] if dataset.boxes_mean else []
+    sizes = [format_bytes(dataset.image_bytes), f"{format_number(dataset.image_pixels / MEGAPIXEL)} megapixels"]
+    sizes += [f"{format_number(dataset.boxes_mean)} boxes"] if dataset.boxes_mean else []
     each = f"{', '.join(sizes[:-1])} and {sizes[-1]} on average"
     validation = f"{dataset.validation_images:,}" if dataset.validation_images else "none"
     return f"{dataset.name}{found}: {each}; {validation} for validation"

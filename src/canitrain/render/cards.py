@@ -83,7 +83,7 @@ def tflops(rate: float | None) -> str:
     if rate is None:
         return NOTHING
     value = rate / TFLOPS
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"  # noqa: PLR2004  # three figures
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}"  # noqa: PLR2004  # three figures
 
 
 def _rate(bytes_per_s: float | None) -> str | None:

@@ -14,8 +14,10 @@ from canitrain.core.units import (
     MIB_BYTES,
     MINUTE_S,
     TIB_BYTES,
+    WHOLE_TIME_FROM,
     format_bytes,
     format_duration,
+    format_number,
 )
 
 _UNIT_S = {"years": 365.25 * DAY_S, "days": DAY_S, "h": HOUR_S, "min": MINUTE_S, "s": 1.0, "ms": 0.001}
@@ -25,6 +27,8 @@ _UNIT_BYTES = {"TiB": TIB_BYTES, "GiB": GIB_BYTES, "MiB": MIB_BYTES, "KiB": KIB_
 FULL, EMPTY = "#", "-"
 LEAST_SHOWN_S = 0.05e-3
 """What one decimal of a millisecond can show."""
+_ONE_DECIMAL_FROM = 0.995
+"""From here on two decimals would round to 1.00."""
 MOST_PERCENT = 999
 """Above it a percentage says no more than ``>999 %``."""
 
@@ -58,7 +62,7 @@ def epoch(time: Time) -> str:
 
 def energy(energy_kwh: float) -> str:
     """Kilowatt-hours with two figures."""
-    return f"{energy_kwh:.2g} kWh" if energy_kwh < 100 else f"{energy_kwh:,.0f} kWh"  # noqa: PLR2004  # no exponent
+    return f"{format_number(energy_kwh)} kWh"
 
 
 def percent(need: float, budget: float) -> str:
@@ -109,17 +113,17 @@ def shows(duration_s: float) -> bool:
 
 def images_per_s(rate: float) -> str:
     """Images a second with two or three figures."""
-    if rate >= 100:  # noqa: PLR2004  # three figures
+    if rate >= 99.95:  # noqa: PLR2004  # three figures: less would round to 100.0
         return f"{rate:,.0f}"
-    return f"{rate:.1f}" if rate >= 1 else f"{rate:.2f}"
+    return f"{rate:.1f}" if rate >= _ONE_DECIMAL_FROM else f"{rate:.2f}"
 
 
 def _in_unit(duration_s: float, unit: str) -> str:
     """``duration_s`` in ``unit`` with two or three figures."""
     value = duration_s / _UNIT_S[unit]
-    if value >= 10:  # noqa: PLR2004  # two figures
+    if value >= WHOLE_TIME_FROM:
         return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+    return f"{value:.1f}" if value >= _ONE_DECIMAL_FROM else f"{value:.2f}"
 
 
 def _bytes_in_unit(size_bytes: float, unit: str) -> str:

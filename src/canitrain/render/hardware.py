@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Bench, Cpu, Gpu, Hardware, Ram, Software, Storage
-from canitrain.core.units import GB_BYTES, GHZ, MB_BYTES, format_bytes
+from canitrain.core.units import GB_BYTES, GHZ, MB_BYTES, format_bytes, format_number
 
 T = TypeVar("T")
 
@@ -161,5 +161,4 @@ def _bench(bench: Bench) -> list[str]:
 def _rate(bytes_per_s: float) -> str:
     """``595 MB/s``, ``29.8 GB/s``."""
     unit_bytes, suffix = (GB_BYTES, "GB/s") if bytes_per_s >= GB_BYTES else (MB_BYTES, "MB/s")
-    value = bytes_per_s / unit_bytes
-    return f"{value:,.0f} {suffix}" if value >= 100 else f"{value:.3g} {suffix}"  # noqa: PLR2004  # no exponent
+    return f"{format_number(bytes_per_s / unit_bytes, 3)} {suffix}"

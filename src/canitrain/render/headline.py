@@ -160,7 +160,7 @@ def network_line(use: NetworkUse) -> str:
 def cost_line(report: Report, cost: float) -> str:
     """The cost of the run, and at which price of how many machines."""
     nodes = f" for each of {report.recipe.nodes} nodes" if report.recipe.nodes > 1 else ""
-    return f"about {cost:,.2f} at {report.recipe.price_per_hour:,g} an hour{nodes}"
+    return f"about {cost:,.2f} at {report.recipe.price_per_hour:,.12g} an hour{nodes}"
 
 
 def cards_line(cards: Sequence[CardOption]) -> str | None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from canitrain.core.question import Estimator, Question, RunEstimate
 from canitrain.core.report import Status
-from canitrain.core.units import counted, format_bytes
+from canitrain.core.units import counted, format_bytes, format_number
 from canitrain.verdict.rules import batch_status
 
 LARGEST_BATCH = 1024
@@ -97,7 +97,9 @@ def choose(question: Question, candidates: Sequence[Candidate]) -> Choice:
         )
     gain = max(each.run.time.images_per_s for each in fitting) / chosen.run.time.images_per_s
     faster = (
-        ", are hardly faster, and" if gain * AS_FAST_RATIO <= 1 else f" and give up to {gain:.2g}x the images/s, but"
+        ", are hardly faster, and"
+        if gain * AS_FAST_RATIO <= 1
+        else f" and give up to {format_number(gain)}x the images/s, but"
     )
     beyond_already = chosen.batch_size * question.recipe.all_gpus > effective
     leave = "would go still further beyond" if beyond_already else "would leave"

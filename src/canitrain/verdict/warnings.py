@@ -10,7 +10,7 @@ from canitrain.core.profile import Precision
 from canitrain.core.question import Question
 from canitrain.core.report import Status
 from canitrain.core.target import GpuTarget
-from canitrain.core.units import counted, format_network
+from canitrain.core.units import counted, format_network, format_number
 from canitrain.verdict.batches import AS_FAST_RATIO, accumulation_steps, recipe_limit, update_ratio
 from canitrain.verdict.device import left_out
 from canitrain.verdict.plan import Plan
@@ -94,7 +94,7 @@ def _batch(question: Question, plan: Plan) -> Iterator[str]:
         count = counted(images, "image")
         yield f"{count} cannot fill the recipe's effective batch of {effective:,}: lower the learning rate with it"
         return
-    far = f"an update after {whole * steps:,} images is {ratio:.2g}x the recipe's {effective:,}"
+    far = f"an update after {whole * steps:,} images is {format_number(ratio)}x the recipe's {effective:,}"
     if batch_size <= limit:
         kept = limit // math.ceil(limit / batch_size)
         # One image on each GPU may already be more than the recipe's.
@@ -119,7 +119,7 @@ def _keeping(plan: Plan, limit: int) -> str:
 
 
 def _rate(images_per_s: float) -> str:
-    return f"{images_per_s:,.0f}" if images_per_s >= 10 else f"{images_per_s:.1f}"  # noqa: PLR2004  # two figures
+    return f"{images_per_s:,.0f}" if images_per_s >= 9.95 else f"{images_per_s:.1f}"  # noqa: PLR2004  # two figures
 
 
 def _precision(question: Question) -> Iterator[str]:
