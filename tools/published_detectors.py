@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import geometric_mean, mean, median
+from statistics import geometric_mean, mean
 
 from msgspec import Struct
 from timed_runs import PUBLISHED_CARDS
@@ -59,6 +59,13 @@ class Case(Struct, frozen=True, kw_only=True, order=True):
     precision: str
     timed_to_end: bool = True
     """Whether the clock was stopped after the device was done, not once all was launched."""
+
+    @property
+    def loop(self) -> str | None:
+        """Whose training loop ran it, where images came from loader processes; SSD's come from DALI, ready."""
+        if self.source in ("detectron2", "torchvision"):
+            return self.source
+        return "maskrcnn-benchmark" if self.model == MASK and self.source != AUTOCAST else None
 
     @property
     def channels_last(self) -> bool:
@@ -127,7 +134,10 @@ def _month(row: dict[str, str]) -> str:
 
 
 def logged_handovers(path: Path) -> dict[Case, float]:
-    """Seconds an image that runs waited for their batch; their logs' means, repeats of one case averaged."""
+    """Seconds an image that runs waited for their batch; their logs' means, repeats of one case averaged.
+
+    The median of those with one GPU is ``taken_s_per_image`` of maskrcnn-benchmark in profiles/calibration/host.toml.
+    """
     logged: dict[Case, list[float]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -135,24 +145,3 @@ def logged_handovers(path: Path) -> dict[Case, float]:
                 if found := LOGGED.search(row["notes"]):
                     logged.setdefault(case, []).append(float(found[1]) / case.batch_size)
     return {case: mean(all_s) for case, all_s in logged.items()}
-
-
-def handover_s(case: Case, logged: Mapping[Case, float], decode_s: float) -> float:
-    """Seconds of a step in which the device waits for the next batch, which an estimate of a step leaves out.
-
-    maskrcnn-benchmark's training process takes each batch over from its loader tensor by tensor (each polygon is one),
-    and no thread does it ahead. In fp32 the backward pass, launched ahead, hides that. Under AMP the scaler has just
-    read whether a gradient overflowed, so that nothing is left to hide it (apex/amp/handle.py, torch/amp/grad_scaler).
-
-    Args:
-        case: the run.
-        logged: seconds an image by runs whose log has them; for others the median of those that ran alone, or together
-            with others on one host.
-        decode_s: Seconds that one core needs for a JPEG.
-    """
-    if case.precision != Precision.AMP.value or case.model != MASK:
-        return 0.0
-    if case.source == AUTOCAST:
-        return case.batch_size * decode_s
-    alike = [image_s for other, image_s in logged.items() if (other.gpus == 1) is (case.gpus == 1)]
-    return case.batch_size * (logged[case] if case in logged else median(alike))

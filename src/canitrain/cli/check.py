@@ -57,6 +57,7 @@ def check_command(
     checkpointing: options.Checkpointing = False,
     multi_scale: options.MultiScale = False,
     channels_last: options.ChannelsLast = False,
+    loop: options.Loop = None,
     max_time: options.MaxTime = None,
     price_per_hour: options.Price = None,
     output_format: options.OutputFormat = None,
@@ -92,6 +93,7 @@ def check_command(
         price_per_hour=price_per_hour,
         assume_idle=assume_idle,
         channels_last=channels_last,
+        loop=loop,
         checkpointing=checkpointing,
         multi_scale=multi_scale,
     )

@@ -196,6 +196,13 @@ ChannelsLast = Annotated[
     bool,
     typer.Option("--channels-last", help="Keep tensors in NHWC order.", rich_help_panel=_RECIPE),
 ]
+Loop = Annotated[
+    str | None,
+    typer.Option("--loop", metavar="NAME",
+                 help="Whose training loop runs the step, if not the library's own: torchvision, detectron2, "
+                 "maskrcnn-benchmark, yolov5, effdet, timm, or pinned for one whose DataLoader has pin_memory=True.",
+                 rich_help_panel=_RECIPE),
+]  # fmt: skip
 MaxTime = Annotated[
     str | None,
     typer.Option("--max-time", metavar="3d", help="No-go beyond it; 7 days unless given.", rich_help_panel=_RECIPE),

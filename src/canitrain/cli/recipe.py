@@ -50,6 +50,7 @@ class RecipeOptions(Struct, frozen=True, kw_only=True):
     channels_last: bool = False
     checkpointing: bool = False
     multi_scale: bool = False
+    loop: str | None = None
 
     def refuse_contradictions(self) -> None:
         """Options that cannot both be meant, whatever the model and the machine.
@@ -117,6 +118,7 @@ def decide_recipe(options: RecipeOptions, profile: ModelProfile, hardware: Hardw
         channels_last=options.channels_last,
         checkpointing=options.checkpointing,
         multi_scale=options.multi_scale,
+        loop=options.loop,
         price_per_hour=options.price_per_hour,
         given=_given(options),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from canitrain.core.interval import Interval
+from canitrain.core.loop import Handover
 
 
 class FeedRates(Struct, frozen=True, kw_only=True):
@@ -35,5 +36,7 @@ class Feed(Struct, frozen=True, kw_only=True):
     """False with 0 workers: the training process then loads between steps."""
     cached_ratio: float
     """Share of the files that the page cache keeps from one epoch to the next."""
+    handover: Handover = Handover()
+    """What the training process itself has to do for a batch."""
     warnings: tuple[str, ...] = ()
     """What had to be assumed, and what to do about a slow feed."""

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from canitrain.core.evidence import Coefficient
 from canitrain.core.hardware import StorageKind
+from canitrain.core.loop import HandoverCosts, Loop
 
 
 class StorageRates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,3 +111,5 @@ class HostCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     bench: BenchSpread
     process: ProcessMemory
     disk: DiskCosts
+    handover: HandoverCosts
+    loop: tuple[Loop, ...]

@@ -87,6 +87,8 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Activation checkpointing by stage."""
     foreach: bool = True
     """Optimizer updates all tensors at once, with temporaries (torch's default on CUDA)."""
+    loop: str | None = None
+    """Whose training loop runs the step; ``None`` is that of the model's library."""
     multi_scale: bool = False
     """YOLOv5's ``--multi-scale``: sides vary by +-50 %."""
     validation: bool = True

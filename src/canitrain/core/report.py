@@ -138,6 +138,8 @@ class StepParts(Struct, frozen=True, kw_only=True):
     waits_s: float = 0.0
     """What device and launching host wait for each other, on top of the slower of the two: where a result decides what
     runs next, neither can work ahead."""
+    handover_s: float = 0.0
+    """What the step takes longer because the training process itself takes over and copies batches, or reads losses."""
     loads_between_steps: bool = False
     """Without loader processes images are read and decoded while the device waits."""
 
@@ -148,8 +150,8 @@ class StepParts(Struct, frozen=True, kw_only=True):
 
     @property
     def training_s(self) -> float:
-        """All but the wait for images: device, launching host and exchange between GPUs."""
-        return self.device_s + self.communication_s
+        """All but the wait for images: device, launching host, hand-over of batches and exchange between GPUs."""
+        return self.device_s + self.handover_s + self.communication_s
 
     @property
     def step_s(self) -> float:

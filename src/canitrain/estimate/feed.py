@@ -16,6 +16,7 @@ from canitrain.core.interval import Interval
 from canitrain.core.profile import ModelProfile, SizeRule
 from canitrain.core.recipe import CacheMode, Recipe
 from canitrain.core.units import MEGAPIXEL
+from canitrain.estimate.handover import handover
 from canitrain.estimate.resident_memory import (
     decoded_image_bytes,
     resident_parts,
@@ -102,6 +103,7 @@ def feed(
         workers=workers,
         overlaps=workers > 0,
         cached_ratio=cached_ratio,
+        handover=handover(profile, recipe, dataset, calibration),
         warnings=_warnings(recipe, hardware, cores),
     )
 

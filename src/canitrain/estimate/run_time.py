@@ -67,7 +67,16 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
 
     def device_step(images: int) -> StepTime:
         shape = time_shape(profile, recipe, dataset, images)
-        return step_time(profile, recipe, shape, device, cpu=hardware.cpu, bench=bench, calibration=calibration)
+        return step_time(
+            profile,
+            recipe,
+            shape,
+            device,
+            cpu=hardware.cpu,
+            bench=bench,
+            calibration=calibration,
+            handover=feed.handover,
+        )
 
     def fed(images: int, step: StepTime, rates: FeedRates) -> _Step:
         return _with_feed(step, feed, rates, batch_size=images, recipe=recipe, device=device, width=width)
@@ -155,6 +164,7 @@ def _with_feed(
         communication_s=step.communication_s,
         optimizer_s=step.optimizer_s,
         waits_s=step.waits_s,
+        handover_s=step.handover_s,
         loads_between_steps=not feed.overlaps,
     )
     together = max if feed.overlaps else _plus

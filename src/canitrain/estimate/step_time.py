@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Bench, Cpu
+from canitrain.core.loop import Handover, StepPart
 from canitrain.core.network import NetworkUse
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Phase, Precision, Trace, WorkKind
@@ -21,6 +22,7 @@ from canitrain.estimate.roofline import GroupTime, group_times
 from canitrain.estimate.timeline import Segment, together_s
 from canitrain.estimate.update_time import trained_parameter_bytes, update_work
 
+NO_HANDOVER = Handover()
 RGB_FP32_BYTES = 12
 """Three channels of four bytes: one input pixel."""
 
@@ -36,6 +38,8 @@ class StepTime(Struct, frozen=True, kw_only=True):
     waits_s: float
     """What device and host wait for each other, on top of the slower of the two."""
     forward_launches_s: float
+    handover_s: float = 0.0
+    """What the step takes longer because its loop hands batches over between steps, or reads results."""
     communication_s: float
     network: NetworkUse | None = None
     network_bound: bool = False
@@ -84,6 +88,7 @@ def step_time(
     cpu: Cpu,
     bench: Bench | None,
     calibration: TimeCalibration,
+    handover: Handover = NO_HANDOVER,
 ) -> StepTime:
     """One step at ``shape`` (images a GPU) on ``device``; ``cpu`` is the host that launches.
 
@@ -128,6 +133,7 @@ def step_time(
         Segment(host_s=all_launches_s - kernels * kernel_s, device_s=optimizer_s),
     )
     alone_s = together_s((*forward, backward, *after))
+    in_loop_s = together_s(_looped(forward, backward, after, handover, shape.batch_size))
     straggling = calibration.links.straggler_ratio[profile.size_rule].value
     waiting_s = straggling_s(alone_s, recipe.all_gpus, straggling)
     exposed_s = shared.exposed_s
@@ -141,6 +147,7 @@ def step_time(
         launches_s=all_launches_s,
         waits_s=max(0.0, alone_s - max(device_s, all_launches_s)),
         forward_launches_s=forward_launches_s,
+        handover_s=max(0.0, in_loop_s - alone_s),
         communication_s=exposed_s + waiting_s,
         network=_network(recipe, shared, exposed_s, calibration),
         network_bound=shared.network_bound and exposed_s > waiting_s,
@@ -160,6 +167,27 @@ def _segments(trace: Trace, groups: Sequence[GroupTime], shape: BatchShape, kern
         *(segment([g for g in forward if g.stage == stage.name], stage.waits.at(shape)) for stage in trace.stages),
         segment(backward, 0.0),
     )
+
+
+def _looped(
+    forward: Sequence[Segment], backward: Segment, after: Sequence[Segment], handover: Handover, images: int
+) -> Iterator[Segment]:
+    """The step as its loop runs it: from a batch in the host's hands to the next one.
+
+    A copy from pageable memory waits for the step before, so that each step begins with an idle device.
+    """
+    copied_s = handover.copied_s(images)
+    yield Segment(host_s=copied_s, device_s=copied_s)
+    for part, segments in (
+        (StepPart.FORWARD, forward),
+        (StepPart.BACKWARD, (backward,)),
+        (StepPart.UPDATE, after),
+    ):
+        yield from segments
+        if part in handover.reads_after:
+            yield Segment(host_s=0.0, device_s=0.0, waits=1.0)
+    # What the device still has to do hides it.
+    yield Segment(host_s=handover.taken_s(images), device_s=0.0)
 
 
 def _network(recipe: Recipe, shared: Exchange, exposed_s: float, calibration: TimeCalibration) -> NetworkUse | None:

@@ -61,6 +61,7 @@ def time_table(report: Report, time: Time) -> Table:
         "a step's compute": parts.compute_s,
         "its kernel launches": parts.launches_s,
         "waiting of the two for each other": parts.waits_s,
+        "hand-over of its batch": parts.handover_s,
         "its image loading": parts.loader_s,
         "its disk reads": parts.storage_s,
         "its gradient exchange": parts.communication_s,

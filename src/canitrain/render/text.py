@@ -111,6 +111,8 @@ def _step_parts(time: Time) -> str:
     beside = []
     if parts.waits_s > TOLD_RATIO * parts.device_s:
         beside.append(f"and {format_duration(parts.waits_s)} in which these two wait for each other")
+    if parts.handover_s > TOLD_RATIO * parts.device_s:
+        beside.append(f"and {format_duration(parts.handover_s)} for the hand-over of its batch")
     if parts.communication_s > 0:
         beside.append(f"and {format_duration(parts.communication_s)} between GPUs")
     device = _named({"compute": parts.compute_s, "launches": parts.launches_s})
