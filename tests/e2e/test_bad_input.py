@@ -42,6 +42,11 @@ CASES = {
         "this one has none",
         "--gpu",
     ),
+    "a loop that nobody knows": (
+        (*YOLO, *IMAGES, "--loop", "lightning"),
+        "'lightning'",
+        "there is torchvision, detectron2",
+    ),
     "a network of one node": ((*YOLO, *IMAGES, "--network", "10Gb/s"), "there is one", "--nodes 2"),
     "a network of no speed": (
         (*YOLO, *IMAGES, "--gpu", "T4", "--nodes", "2", "--network", "fast"),

@@ -206,3 +206,23 @@ def test_no_part_of_a_step_is_told_as_nothing(terminal: Terminal) -> None:
         finished = terminal.check(*described, "--batch-size", "1", "--format", style, host="rtx3060-desktop")
         assert finished.code == 0
         assert not any(before.endswith(" ") for before in finished.out.split("0.0 ms")[:-1])
+
+
+def test_a_loop_that_pins_its_batches_saves_the_hand_over(terminal: Terminal) -> None:
+    card = ("--gpu", "RTX 4090", "--precision", "amp", "--batch-size", "8")
+    own = report(terminal, *card, model="fasterrcnn")["time"]
+    pinned = report(terminal, *card, "--loop", "pinned", model="fasterrcnn")["time"]
+
+    assert own["parts"]["handover_s"] > 0
+    assert pinned["parts"]["handover_s"] == 0
+    saved_s = own["step_s"]["expected"] - pinned["step_s"]["expected"]
+    assert saved_s == pytest.approx(own["parts"]["handover_s"])
+
+
+def test_a_pinning_loop_is_advised_where_the_hand_over_holds_the_step_up(terminal: Terminal) -> None:
+    card = ("--gpu", "H100 SXM", "--precision", "amp", "--cpu-cores", "32")
+    advice = [row["change"] for row in report(terminal, *card, model="ssdlite")["advice"]]
+
+    assert "batches pinned ahead (--loop pinned)" in advice
+    pinned = report(terminal, *card, "--loop", "pinned", model="ssdlite")["advice"]
+    assert not any("--loop" in row["change"] for row in pinned)

@@ -12,6 +12,9 @@ from canitrain.core.evidence import Coefficient
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import Recipe
 
+PINNED_LOOP = "pinned"
+"""The loop of a script whose DataLoader pins; its row says no more than that."""
+
 
 class StepPart(enum.Enum):
     """Parts of a step after which a loop may read a result from the device, and so wait for it."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from canitrain.core.fact import Known, value_or_none
 from canitrain.core.hardware import StorageKind
+from canitrain.core.loop import PINNED_LOOP
 from canitrain.core.profile import ImageSize, Precision, SizeRule
 from canitrain.core.question import Question
 from canitrain.core.recipe import CacheMode, Freeze, Optimizer, Strategy
@@ -144,6 +145,13 @@ def _channels_last(question: Question) -> Iterator[Change]:
         yield with_recipe(question, "--channels-last", channels_last=True)
 
 
+def _pinning(question: Question) -> Iterator[Change]:
+    """A thread that takes batches over ahead of the step, for scripts that have none."""
+    if question.recipe.loop != PINNED_LOOP and isinstance(question.target, GpuTarget):
+        needs = "needs pin_memory=True in the script's DataLoader, and copies with non_blocking=True"
+        yield with_recipe(question, f"batches pinned ahead (--loop {PINNED_LOOP})", needs, loop=PINNED_LOOP)
+
+
 def _idle(question: Question) -> Iterator[Change]:
     target = question.target
     if (
@@ -174,6 +182,7 @@ CHANGES: tuple[Callable[[Question], Iterator[Change]], ...] = (
     _strategy,
     _network,
     _channels_last,
+    _pinning,
     _idle,
 )
 
