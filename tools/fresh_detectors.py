@@ -86,7 +86,7 @@ class AsItRan(Struct, frozen=True, kw_only=True):
     """Host work of a library's own that the source shows and no profile has."""
 
     head_launches: int | None = None
-    """Of targets, proposals and losses, whose kernels are too small to keep a device busy, in place of the profile's."""
+    """Of targets, proposals and losses, whose kernels are too small to fill a device, in place of the profile's."""
     batch_s: float = 0.0
     """In which the training process does nothing else, a batch: measured with the same calls."""
     sample_s: float = 0.0
@@ -101,7 +101,7 @@ class AsItRan(Struct, frozen=True, kw_only=True):
     mask_bytes_per_pixel: float = 0.0
     """Masks that the training process unpickles, a byte for each pixel and object."""
     early: bool = False
-    """Only the first iterations were timed: a RoI head's positive samples are little more than the objects themselves."""
+    """Only first iterations were timed: a RoI head's positive samples are hardly more than the objects themselves."""
 
 
 UNPICKLED_BYTES_PER_S = 13.44e6 / 19.1e-3
@@ -115,14 +115,16 @@ UPDATE_LAUNCHES = 7
 V1_TENSORS = 168
 """Trained by mmdetection's Mask R-CNN: as the profile's, and two for each batch norm from the second stage on."""
 RPN_TARGETS, PROPOSALS, BOX_TARGETS, MASK_TARGETS = 483 + 154, 633, 409, 82
-"""Launches of mmdetection v1 for two images of 800 x 1216 with 7 objects each, counted operator by operator: anchors and
-targets image by image, a loss and a suppression for each level, two reads an object."""
+"""Launches of mmdetection v1 for two images of 800 x 1216 with 7 objects each, counted operator by operator.
+
+Anchors and targets are made image by image, losses and suppression level by level, and each object is read twice.
+"""
 HEAD_STAGES = ("rpn.anchor_generator", "roi_heads.box_roi_pool", "roi_heads.box_predictor", "roi_heads.mask_roi_pool")
 """Where the profile has them."""
 
 
 def _v1(launches: int, *, anchors: bool, masks: bool = False) -> AsItRan:
-    """mmdetection v1: core/anchor, core/bbox, core/mask, core/utils/dist_utils, datasets/loader, apis/train."""
+    """Of mmdetection v1: core/anchor, core/bbox, core/mask, core/utils/dist_utils, datasets/loader, apis/train."""
     return AsItRan(
         head_launches=launches,
         batch_s=2 * SHUFFLE_S if anchors else 0.0,
@@ -161,6 +163,7 @@ class Row(Struct, frozen=True, kw_only=True):
     dataset: str = "coco"
     without: str = ""
     """Start of the names of stages that the run has not."""
+    strategy: Strategy = Strategy.DDP
     ran: AsItRan = AsItRan()
 
 
@@ -185,7 +188,10 @@ ROWS: dict[str, Row] = {
         for number in ("P1834", "P1836", "P1840", "P1842", "P1846", "P1848", "P1852")
     },
     **{
-        f"P{number}": Row(label="ultralytics/yolov3", model=YOLOV3, loop=None, host=N1_STANDARD_8, workers=8)
+        # train.py of 2019 has one process, whatever the number of cards.
+        f"P{number}": Row(
+            label="YOLOv3-SPP", model=YOLOV3, loop=None, host=N1_STANDARD_8, workers=8, strategy=Strategy.DP
+        )
         for number in (1892, 1893, 1894, 1895, 1896, 1899, 1900)
     },
     # Printed, not counted: a part of a profile's layers, other assignment, other frameworks.
@@ -284,6 +290,7 @@ def recipe_of(run: Fresh, profile: ModelProfile) -> Recipe:
         ema=defaults.ema,
         cache=CacheMode.RAM if run.row.cached else CacheMode.NONE,
         gpus=run.gpus,
+        strategy=run.row.strategy,
         max_time_s=1e9,
         assume_idle=True,
         loop=run.row.loop,

@@ -35,7 +35,9 @@ memory, timm's own step times), published times of classifiers, and the YOLOv5, 
 whose implementation a profile covers; no memory of these detectors was fitted. Errors on models and cards that a fit
 has not seen stand beside each coefficient in `profiles/calibration/`. Hosts are not known and taken as fast enough.
 torchvision's four rows (2019 and 2021, eight V100s) include loading and ran on torch 1.1 to 1.9; `docs/memory.md` says
-what of their memory is not explained, and compares other libraries."""
+what of their memory is not explained, and compares other libraries. YOLOv5's two times (V100, Tesla T4) are last epochs
+of its notebooks: 8 steps of 16 images from RAM, the first of them waiting for the loader, on rented hosts that launch
+slowly. No host is told here, so that their errors hold it too; `tools/fresh_detectors.py` tells it to `check`."""
 TIMM_MEMORY_CARD = "A100-SXM4-40GB"
 DETECTOR_CARDS = {
     "v100": "V100",
@@ -147,12 +149,11 @@ def detectors(calibration: Path) -> Iterator[Line]:
         memory = [float(each["train_mem_gb"]) for each in rows if each["train_mem_gb"]]
         seconds = [float(each["s_per_iter"]) for each in rows if each["s_per_iter"]]
         reserved = "reserved" in row["metric_kind"]
-        # The epochs of Ultralytics' logs have 8 steps, which time the loader.
         if memory:
             line["memory_kind"] = "reserved" if reserved else "allocated"
             line["memory_bytes"] = _mean(memory) * unit_bytes(row)
             line["validated"] = "no" if _before_validation(row) else "yes"
-        if seconds and not reserved:
+        if seconds and not _before_validation(row):
             line["step_s"] = _mean(seconds)
         if "memory_bytes" in line or "step_s" in line:
             yield line
@@ -175,6 +176,7 @@ def _model(row: dict[str, str]) -> str | None:
 
 
 def _before_validation(row: dict[str, str]) -> bool:
+    """Whether it is the first epoch of a YOLOv5 log, whose 8 steps start the workers and the device as well."""
     return "before any validation" in row["notes"]
 
 
