@@ -15,7 +15,7 @@ from canitrain.core.recipe import Recipe
 from canitrain.core.report import GpuMemory
 from canitrain.estimate.memory_evidence import memory_level
 from canitrain.estimate.persistent import Persistent
-from canitrain.estimate.slack import Floor, ReplayedSlack, floor_bytes
+from canitrain.estimate.slack import Floor, ReplayedSlack
 from canitrain.estimate.step_memory import Moment, StepMemory, step_memory
 
 
@@ -111,7 +111,7 @@ class _Pool(Struct, frozen=True, kw_only=True):
     """The whole pool before the first validation, without any workspace."""
 
 
-def _pool(step: StepMemory, terms: DeviceTerms, batch_size: int) -> _Pool:
+def _pool(step: StepMemory, terms: DeviceTerms, batch_size: float) -> _Pool:
     held = step.persistent
     gathered_bytes = step.gathered.at(batch_size)
     update = _Fullest(
@@ -140,14 +140,20 @@ def _pool(step: StepMemory, terms: DeviceTerms, batch_size: int) -> _Pool:
 
 
 def pool_floor(step: StepMemory, terms: DeviceTerms) -> Floor:
-    """The pool without workspaces at the batches of a replayed slack: larger ones are not put below smaller ones.
+    """The pool without workspaces at the batches of a replayed slack: more images or pixels are not put below them.
 
-    Workspaces grow anyway, and may be missing at the lower end. Between two of those batches nothing falls below
-    the smaller one for good: slack is straight there, all else convex.
+    Where slack falls, it falls from one of those batches on: between two of them it is straight, all else convex in
+    the batch, and in the pixels too. As many pixels in all leave the same slack in fewer large images, which is the
+    pool at such a batch, and in more smaller ones: they take at most what images need whatever their size on top.
+    Both grow with batch and pixels, so that the higher of pool and floor does. Workspaces grow anyway, and may be
+    missing at the lower end.
     """
     if not isinstance(step.slack, ReplayedSlack):
-        return ()
-    return tuple((each, _pool(step, terms, each).plain_bytes) for each in step.slack.batches)
+        return Floor()
+    return Floor(
+        pools=tuple((each, _pool(step, terms, each).plain_bytes) for each in step.slack.batches),
+        image_bytes=(1 + terms.slack_live_ratio) * step.sizeless_image_bytes,
+    )
 
 
 def step_figures(
@@ -159,12 +165,12 @@ def step_figures(
     total_bytes: float | None = None,
     budget_bytes: float | None = None,
 ) -> GpuMemory:
-    """The four figures for ``batch_size`` images: never less than for a smaller batch, given ``pool_floor``."""
+    """The four figures for ``batch_size`` images: never less than for fewer or smaller ones, given ``pool_floor``."""
     held = step.persistent
     pool = _pool(step, terms, batch_size)
     fullest, widest_bytes = pool.fullest, pool.widest_bytes
     least_bytes, allocated_bytes = pool.least_bytes, pool.allocated_bytes
-    trained_bytes = max(pool.plain_bytes, floor_bytes(floor, batch_size)) + widest_bytes
+    trained_bytes = max(pool.plain_bytes, floor.at(batch_size)) + widest_bytes
     validation_bytes = step.validation.at(batch_size)
     reserved_bytes = trained_bytes + validation_bytes
     context = terms.context
@@ -206,7 +212,7 @@ def step_figures(
     )
 
 
-def _at(moment: Moment, held: Persistent, batch_size: int, gathered_bytes: float) -> _Fullest:
+def _at(moment: Moment, held: Persistent, batch_size: float, gathered_bytes: float) -> _Fullest:
     return _Fullest(
         gradients_bytes=held.moment_gradients_bytes(moment.gradients_bytes),
         live_bytes=moment.live.at(batch_size) + gathered_bytes,

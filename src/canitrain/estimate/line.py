@@ -14,7 +14,7 @@ class Line(Struct, frozen=True, kw_only=True):
     fixed: float
     per_image: float
 
-    def at(self, batch_size: int) -> float:
+    def at(self, batch_size: float) -> float:
         """The quantity for ``batch_size`` images."""
         return self.fixed + self.per_image * batch_size
 
@@ -31,15 +31,14 @@ T = TypeVar("T")
 
 
 def upper_envelope(holders: Iterable[T], line_of: Callable[[T], Line]) -> tuple[T, ...]:
-    """Those of ``holders`` whose line is the highest of all at some batch size >= 1."""
+    """Those of ``holders`` whose line is the highest of all at some batch size, parts of an image too."""
     pairs = [(line_of(holder), holder) for holder in holders]
     pairs.sort(key=_slope_first)
     hull: list[tuple[Line, T]] = []
     for line, holder in pairs:
-        first = line.fixed + line.per_image
         while hull:
             last = hull[-1][0]
-            if last.fixed + last.per_image > first and (len(hull) == 1 or not _hides(hull[-2][0], line, last)):
+            if last.fixed > line.fixed and (len(hull) == 1 or not _hides(hull[-2][0], line, last)):
                 break
             hull.pop()
         hull.append((line, holder))

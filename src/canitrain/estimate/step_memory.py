@@ -42,6 +42,8 @@ class StepMemory(Struct, frozen=True, kw_only=True):
     """Of every convolution of the step, none below another at every batch."""
     slack: Line | ReplayedSlack | None
     """What the pool keeps beyond allocated bytes, as replayed when the model was traced."""
+    sizeless_image_bytes: float
+    """The most that one more image takes at any moment whatever its size; zero where slack does not follow pixels."""
     validation: Line
     """What the first validation adds to the pool; nothing where the recipe does not validate."""
     erratic: bool
@@ -59,21 +61,23 @@ def step_memory(
     workspaces = tuple(workspace_line(convolution, shape, factors) for convolution in trace.convolutions)
     held = persistent(profile, recipe)
     relief = relief_by_stage(trace, recipe, calibration)
+    peaks = [(peak, live_bytes(peak, relief)) for peak in recipe_peaks(trace, recipe)]
     moments = (
         Moment(
             stage=peak.stage,
             phase=peak.phase,
-            live=line_of(live_bytes(peak, relief), shape),
+            live=line_of(live, shape),
             gradients_bytes=float(peak.gradient_bytes),
             workspace=NOTHING if peak.convolution is None else workspaces[peak.convolution],
         )
-        for peak in recipe_peaks(trace, recipe)
+        for peak, live in peaks
     )
     return StepMemory(
         persistent=held,
         moments=_candidates(moments, held),
         workspaces=upper_envelope(workspaces, lambda line: line),
         slack=_slack(trace, shape),
+        sizeless_image_bytes=_sizeless_image_bytes(trace, recipe, shape, [live for _, live in peaks]),
         validation=_validation(trace, recipe, shape),
         erratic=any(is_erratic(convolution, shape, calibration) for convolution in trace.convolutions),
         gathered=_gathered(trace, recipe, shape, held),
@@ -96,10 +100,27 @@ def _candidates(moments: Iterable[Moment], held: Persistent) -> tuple[Moment, ..
 
 def _slack(trace: Trace, shape: BatchShape) -> Line | ReplayedSlack | None:
     if trace.slack_replays is not None:
-        return replayed_slack(trace.slack_replays, shape.pixels)
+        return replayed_slack(trace.slack_replays, shape.pixels, follows_pixels=_follows_pixels(trace))
     if trace.slack_bytes == Polynomial():
         return None
     return line_of(trace.slack_bytes, shape)
+
+
+def _follows_pixels(trace: Trace) -> bool:
+    """Whether the model was traced at several image sizes."""
+    return any(peak.live_bytes.follows_pixels for peak in trace.peaks)
+
+
+def _sizeless_image_bytes(trace: Trace, recipe: Recipe, shape: BatchShape, lives: Iterable[Polynomial]) -> float:
+    if trace.slack_replays is None or not _follows_pixels(trace):
+        return 0.0
+    alive_bytes = max((_sizeless(live, shape) for live in lives), default=0.0)
+    return alive_bytes + _others(recipe) * _sizeless(trace.stages[-1].saved_bytes, shape)
+
+
+def _sizeless(quantity: Polynomial, shape: BatchShape) -> float:
+    """What one more image adds to ``quantity`` whatever its size."""
+    return quantity.b + quantity.bn * shape.boxes_of_others
 
 
 def _validation(trace: Trace, recipe: Recipe, shape: BatchShape) -> Line:
@@ -151,7 +172,12 @@ def relief_by_stage(trace: Trace, recipe: Recipe, calibration: MemoryCalibration
 
 def _gathered(trace: Trace, recipe: Recipe, shape: BatchShape, held: Persistent) -> Line:
     """What DataParallel adds to GPU 0: the others' outputs and loss, and their gradients while they are summed."""
-    if recipe.gpus == 1 or recipe.strategy is not Strategy.DP:
+    if not _others(recipe):
         return NOTHING
-    loss = line_of(trace.stages[-1].saved_bytes, shape).scaled(recipe.gpus - 1)
+    loss = line_of(trace.stages[-1].saved_bytes, shape).scaled(_others(recipe))
     return loss.plus(Line(fixed=held.gradients_bytes, per_image=0.0))
+
+
+def _others(recipe: Recipe) -> int:
+    """GPUs whose outputs DataParallel gathers on GPU 0."""
+    return recipe.gpus - 1 if recipe.strategy is Strategy.DP else 0
