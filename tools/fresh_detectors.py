@@ -409,6 +409,8 @@ def main() -> None:
     options = parser.parse_args()
     calibration = load_calibration()
     errors: dict[str, list[tuple[float, ...]]] = {}
+    width = calibration.time.unfitted_width
+    within: list[tuple[bool, bool]] = []
     runs = fresh_runs(options.calibration / "published.csv")
     for run in sorted(runs, key=lambda each: (not each.row.counted, each.row.model, each.row.label)):
         profile = profile_of(run.row, options.traces)
@@ -426,12 +428,15 @@ def main() -> None:
         if run.row.counted:
             for group in ("all", f"all, {run.precision.value}", run.row.label.split(",")[0]):
                 errors.setdefault(group, []).append(found)
+            alone = width.low_ratio <= run.step_s / estimates[0] <= width.high_ratio
+            within.append((alone, time.step_s.low <= run.step_s <= time.step_s.high))
         inside = "inside" if time.step_s.low <= run.step_s <= time.step_s.high else "OUTSIDE"
         rows = run.numbers[0] if len(run.numbers) == 1 else f"{run.numbers[0]}+{len(run.numbers) - 1}"
         what = f"{rows:8s} {run.row.label:35s} {run.row.model:24s} {run.precision.value:4s} {run.gpus} x {run.card:20s}"
         step, said, ran = (f"{each:.3f} s {error:+.0%}" for each, error in zip(estimates, found, strict=True))
         print(f"{what} batch {run.batch_size:2d}  measured {run.step_s:.3f} s  step {step}", end="")
         print(f"  check {said} {inside} ({time.bottleneck.value})  as it ran {ran}")
+    print("inside the interval: step alone {:.0%}, check {:.0%}".format(*np.mean(within, axis=0)))
     for group, triples in errors.items():
         for name, values in zip(("step", "check", "as it ran"), np.array(triples).T, strict=True):
             size = np.abs(values)
