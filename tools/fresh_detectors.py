@@ -7,7 +7,7 @@ of ``published.csv`` are here: detectron2's comparison of libraries, the zoos of
 YOLOv5's notebooks and, with its profile in TRACES_FOLDER, YOLOv3-SPP (``yolov3-spp.json``: yolov5's
 models/hub/yolov3-spp.yaml at 416 pixels, with SiLU where 2019 had LeakyReLU, and YOLOv5's loss). Which rows count was
 written down before any of their errors was known: PyTorch, trains, times whole steps, has the layers of a profile. Two
-of them were known in part: YOLOv3's T4 beside its V100 (``sustained_w``), YOLOv5's T4. Printed and not counted: other
+of them were known in part: YOLOv3's T4 beside its V100 (``clock_power``), YOLOv5's T4. Printed and not counted: other
 frameworks, and runs that share only the larger part of a profile's layers.
 
 Three estimates of each: the step on the reference host, its loop being that of its library (``check --loop``); what

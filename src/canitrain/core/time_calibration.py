@@ -127,6 +127,15 @@ class UnfittedWidth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     residual: str
 
 
+class ClockPower(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the multiprocessors of one family of chips draw: their power goes with the cube of the clock."""
+
+    compute_capability: str
+    multiprocessor_w: float
+    """Watts of one at 1 GHz under load."""
+    source: str
+
+
 class LaunchCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the Python process pays to keep a GPU busy."""
 
@@ -223,8 +232,9 @@ class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     convolution: ConvolutionShapes
     operand_bytes_per_cycle: Coefficient
     """Operands that one multiprocessor can feed to its matrix units: a faster unit waits for them."""
-    sustained_w: dict[Generation, Coefficient]
-    """Watts of a card for each multiprocessor and GHz with which a generation holds its boost clock under load."""
+    clock_power: tuple[ClockPower, ...]
+    clock_rest_w: Coefficient
+    """Watts of a card that do not go to its multiprocessors, whatever their clock: memory, board, idle parts."""
     raised_clock_ratio: Coefficient
     """Highest clock of GeForce desktop cards / the boost clock of their datasheet: taken as far as power allows."""
     inline_ecc_ratio: Coefficient

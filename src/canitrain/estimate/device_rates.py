@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from canitrain.core.evidence import Coefficient
 from canitrain.core.gpu import Generation, GpuSpec, Vendor
 from canitrain.core.hardware import Cpu
 from canitrain.core.profile import Precision, WorkKind
@@ -19,7 +17,7 @@ from canitrain.core.time_calibration import (
     Rate,
     TimeCalibration,
 )
-from canitrain.core.units import GHZ
+from canitrain.estimate.sustained_clock import at_sustained_clock
 
 NO_MATRIX_UNITS = frozenset(
     {Generation.KEPLER, Generation.MAXWELL, Generation.PASCAL, Generation.GCN, Generation.RDNA, Generation.RDNA2}
@@ -28,10 +26,6 @@ NO_MATRIX_UNITS = frozenset(
 
 GP100 has a doubled vector rate for half precision, but cuDNN accumulates in fp32 for training and does not use it.
 """
-CLOCK_POWER = 3
-"""Dynamic power of CMOS is capacity x voltage squared x clock, and the voltage follows the clock."""
-SURPASSING = "GeForce"
-"""Cards whose boost clock is one that every card of the name surpasses (NVIDIA on GPU Boost)."""
 CONVOLUTIONS = frozenset({WorkKind.CONV, WorkKind.DEPTHWISE_CONV})
 WINOGRAD_VENDORS = frozenset({Vendor.NVIDIA, Vendor.AMD})
 """Whose convolution libraries document Winograd transforms (cuDNN developer guide; MIOpen's Winograd solvers)."""
@@ -92,37 +86,10 @@ def rate_of(kind: WorkKind, precision: Precision, spec: GpuSpec) -> Rate:
     return Rate.TF32 if kind in CONVOLUTIONS and spec.tf32_flops_per_s is not None else Rate.FP32
 
 
-def sustained(spec: GpuSpec, watts: Mapping[Generation, Coefficient], raised_ratio: float = 1.0) -> GpuSpec:
-    """``spec`` at the clock that its power holds under load.
-
-    A Tesla T4 has 70 W for 40 multiprocessors at 1.59 GHz, half of what others of its generation have. Power goes with
-    clock and square of the voltage, which goes with the clock. Laptop cards are listed with a clock that they hold.
-    GeForce cards are listed with one that they surpass, up to ``raised_ratio`` of it, where they have power left.
-    """
-    wanted = watts.get(spec.generation)
-    if wanted is None or spec.tdp_w is None or spec.laptop:
-        return spec
-    watts_each = spec.tdp_w / (spec.multiprocessors * spec.boost_hz / GHZ)
-    highest = raised_ratio if spec.name.startswith(SURPASSING) else 1.0
-    held = min(highest, math.pow(watts_each / wanted.value, 1 / CLOCK_POWER))
-
-    def at_clock(peak: float | None) -> float | None:
-        return None if peak is None else peak * held
-
-    return replace(
-        spec,
-        boost_hz=spec.boost_hz * held,
-        fp32_flops_per_s=spec.fp32_flops_per_s * held,
-        tf32_flops_per_s=at_clock(spec.tf32_flops_per_s),
-        fp16_flops_per_s=at_clock(spec.fp16_flops_per_s),
-        bf16_flops_per_s=at_clock(spec.bf16_flops_per_s),
-    )
-
-
 def working(spec: GpuSpec, calibration: TimeCalibration) -> GpuSpec:
     """``spec`` as it works under load: the clock that its power holds, the bandwidth that error correction leaves."""
     left = calibration.inline_ecc_ratio.value if spec.inline_ecc else 1.0
-    held = sustained(spec, calibration.sustained_w, calibration.raised_clock_ratio.value)
+    held = at_sustained_clock(spec, calibration)
     return replace(held, memory_bytes_per_s=held.memory_bytes_per_s * left)
 
 
