@@ -24,6 +24,9 @@ from canitrain.trace.subject import Built, Shape, Subject
 from canitrain.trace.validation import fit_validation
 
 PRECISIONS = (Precision.FP32, Precision.AMP)
+MANY_IMAGES = 8
+"""Of a batch of which those detectors are recorded too that match boxes and take losses image by image: what that
+makes is gone before the next image, and so no larger in a large batch."""
 
 
 def trace_subject(subject: Subject, precisions: Sequence[Precision] = PRECISIONS) -> ModelProfile:
@@ -97,7 +100,10 @@ def trace_built(subject: Subject, built: Built, precision: Precision) -> Trace:
                     f" more than {subject.tolerance:.0%}",
                     hint="have build() return a canitrain.trace.subject.Subject with other fit_shapes or basis terms",
                 )
-    others = [*records, record(_doubled(_nearest(subject, real).shape))] if subject.meta else records
+    near = _nearest(subject, real).shape
+    others = [*records, record(_doubled(near))] if subject.meta else records
+    if subject.size_rule is SizeRule.SHORTER_SIDE:
+        others = [*others, record((MANY_IMAGES, *near[1:]))]
     pooled = with_slack(draft, subject, built, real, others)
     return _with_checks(pooled, checks, validation_of(subject, built, real))
 
@@ -116,10 +122,11 @@ def with_slack(
     A record of another batch of the same images, among ``others`` too, tells what does not grow with the batch.
     """
     nearest = _nearest(subject, records)
-    allocations = _with_fixed(nearest, (*records, *others))
     if subject.size_rule is SizeRule.SHORTER_SIDE:
-        slack = fit_slack(nearest.shape, allocations, _weights(built), subject.basis)
-        return structs.replace(draft, slack_bytes=slack)
+        alike = [other for other in others if other.shape[1:] == nearest.shape[1:]]
+        steps = {record.shape[0]: record.allocations for record in (*alike, nearest)}
+        return structs.replace(draft, slack_bytes=fit_slack(nearest.shape, steps, _weights(built), subject.basis))
+    allocations = _with_fixed(nearest, (*records, *others))
     return structs.replace(draft, slack_replays=replay_slack(nearest.shape, allocations, _weights(built)))
 
 
