@@ -120,7 +120,12 @@ def test_empty_fields_mean_the_implementations_defaults(replay):
         (row(batch_size="0"), "row 2: batch_size is '0', not a positive number"),
         (row(batch_size="1.5"), "row 2: batch_size is '1.5', not a whole number"),
         (row(batch_size=""), "row 2: batch_size is empty"),
-        (row(memory_bytes="nan"), "row 2: memory_bytes is 'nan'"),
+        (row(memory_bytes="inf"), "row 2: memory_bytes is 'inf'"),
+        (row(memory_bytes="6.1G"), "row 2: memory_bytes is '6.1G', and may mean two sizes"),
+        (row(step_s="fast"), "row 2: step_s is 'fast', not a positive number"),
+        (row(step_s="0s"), "row 2: step_s is '0s', not a positive number"),
+        (row(step_s="1:45"), "row 2: step_s is '1:45', not a positive number"),
+        (row(images_per_s='"1,234"'), "row 2: images_per_s is '1,234', and may mean two numbers"),
         (row(memory_bytes="-3"), "row 2: memory_bytes is '-3'"),
         (row(memory_bytes="8.1"), "row 2: memory_bytes is '8.1', less than any run takes"),
         (row(memory_bytes="7700"), "row 2: memory_bytes is '7700', less than any run takes"),
@@ -158,8 +163,9 @@ def test_a_bad_field_is_one_line_with_its_row_and_a_hint(replay, line, message):
         (HEADER.replace("images_per_s", "image_per_s"), "has a column 'image_per_s' and none called 'images_per_s'"),
         ("model,gpu,batch_total,step_s", "has a column 'batch_total' and none called 'batch_size'"),
         ("model,gpu,batch_size,time_ms", "has a column 'time_ms' and none called 'step_s'"),
-        (HEADER.replace(",", ";"), "separate columns by commas"),
-        (HEADER.replace(",", "\t"), "separate columns by commas"),
+        (HEADER.replace("memory_bytes", "GPU_mem"), "has a column 'GPU_mem' and none called 'memory_bytes'"),
+        ("model,gpu,batch_size,epoch_min", "has a column 'epoch_min' and none called 'epoch_s'"),
+        (HEADER.replace(",", "/"), "no column 'model'"),
         (HEADER.replace("gpu,", "", 1), "no column 'gpu'"),
         (HEADER + ",model", "two columns 'model'"),
     ],
@@ -226,7 +232,7 @@ def test_figures_of_one_row_that_contradict_each_other_are_told(replay):
 
 
 def test_a_missing_or_binary_file_is_refused(tmp_path, capsys):
-    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00model")
+    (tmp_path / "binary.csv").write_bytes(b"\x89PNG\r\n\x00model")
     for name, message in (("absent.csv", "does not exist"), ("binary.csv", "not text in UTF-8"), ("", "")):
         assert run(["accuracy", "--measurements", str(tmp_path / name)]) == 2
         assert message in capsys.readouterr().err

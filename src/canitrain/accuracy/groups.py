@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 from canitrain.core.accuracy import AccuracyGroup, AccuracyRow, Figure, Grouping, Quantity
 
 _P95 = 0.95
+_QUANTITIES = {Figure.MEMORY_BYTES: Quantity.MEMORY, Figure.EPOCH_S: Quantity.EPOCH}
 
 
 def summarize(rows: tuple[AccuracyRow, ...]) -> tuple[AccuracyGroup, ...]:
-    """All rows, then by family, GPU and memory kind, memory before time."""
+    """All rows, then by family, GPU and memory kind; memory, then time, then epochs."""
     keys: dict[Grouping, Callable[[AccuracyRow], str | None]] = {
         Grouping.ALL: lambda _: "all",
         Grouping.FAMILY: lambda row: row.run.profile.family,
@@ -23,7 +24,7 @@ def summarize(rows: tuple[AccuracyRow, ...]) -> tuple[AccuracyGroup, ...]:
     }
     groups = []
     for quantity in Quantity:
-        some = [row for row in rows if (row.figure is Figure.MEMORY_BYTES) is (quantity is Quantity.MEMORY)]
+        some = [row for row in rows if _QUANTITIES.get(row.figure, Quantity.TIME) is quantity]
         for by, key in keys.items():
             names = sorted({name for row in some if (name := key(row)) is not None})
             groups += [_group(quantity, by, name, [row for row in some if key(row) == name]) for name in names]

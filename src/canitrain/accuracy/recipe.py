@@ -8,7 +8,7 @@ from canitrain.core.accuracy import Measurement
 from canitrain.core.errors import InputError
 from canitrain.core.image_size import parse_size
 from canitrain.core.profile import ImageSize, ModelProfile, Precision
-from canitrain.core.recipe import Optimizer, Recipe
+from canitrain.core.recipe import Freeze, Optimizer, Recipe, most_workers
 from canitrain.core.traced_size import trained_size
 
 _WORDS = {
@@ -32,6 +32,13 @@ _OPTIMIZERS = (
 )
 """Part of a name, first match wins; optimizers that are not modelled stand for one that keeps as much state."""
 
+_FREEZES = {
+    **dict.fromkeys(("no", "false", "0", "[0]"), Freeze.NONE),
+    **dict.fromkeys(("backbone", "yes", "true"), Freeze.BACKBONE),
+}
+_YOLOV5_BACKBONE_LAYERS, _YOLOV5_P6_BACKBONE_LAYERS = 10, 12
+"""What YOLOv5's ``--freeze`` counts up to the head. Source: its models/yolov5s.yaml and models/hub/yolov5s6.yaml."""
+
 _UNLIMITED_S = 1e9
 
 
@@ -39,7 +46,8 @@ def recipe_of(measurement: Measurement, profile: ModelProfile) -> Recipe:
     """The run that was measured: what the row says, else the implementation's defaults.
 
     Raises:
-        InputError: an image size, a precision or an optimizer means nothing, or was not traced; sizes as for ``check``.
+        InputError: an image size, a precision, an optimizer or what was frozen means nothing, or was not traced; sizes
+            as for ``check``.
     """
     defaults = profile.defaults
     images = measurement.batch_size * measurement.gpus
@@ -50,13 +58,43 @@ def recipe_of(measurement: Measurement, profile: ModelProfile) -> Recipe:
         batch_size=measurement.batch_size,
         effective_batch_size=max(defaults.effective_batch_size, images) if defaults.accumulates else images,
         epochs=defaults.epochs,
-        workers=defaults.workers,
+        workers=_workers(measurement, profile),
         ema=defaults.ema,
         gpus=measurement.gpus,
+        freeze=_freeze(measurement, profile),
+        channels_last=measurement.channels_last is True,
+        checkpointing=measurement.checkpointing is True,
         max_time_s=_UNLIMITED_S,
         assume_idle=True,
         validation=measurement.validated is True,
+        loop=measurement.loop,
     )
+
+
+def _workers(measurement: Measurement, profile: ModelProfile) -> int:
+    """What the row says, else as ``check`` decides it."""
+    if measurement.workers is not None:
+        return measurement.workers
+    own = profile.defaults.workers
+    return own if measurement.cores is None else min(own, most_workers(measurement.cores, measurement.gpus))
+
+
+def _freeze(measurement: Measurement, profile: ModelProfile) -> Freeze:
+    if measurement.freeze is None:
+        return Freeze.NONE
+    text = measurement.freeze.lower()
+    layers = _YOLOV5_P6_BACKBONE_LAYERS if profile.name.endswith("6") else _YOLOV5_BACKBONE_LAYERS
+    counted = profile.implementation.library == "yolov5" and text.strip("[]") == str(layers)
+    freeze = Freeze.BACKBONE if counted else _FREEZES.get(text)
+    if freeze is None:
+        raise InputError(f"freeze is {measurement.freeze!r}", hint="write backbone, no, or leave it empty")
+    stages = next(iter(profile.traces.values())).stages
+    if freeze is Freeze.BACKBONE and not any(stage.backbone for stage in stages):
+        raise InputError(
+            f"freeze is {measurement.freeze!r}, and {profile.name} has no backbone that can be frozen",
+            hint="leave it empty: what the library freezes by itself is in the profile",
+        )
+    return freeze
 
 
 def _precision(measurement: Measurement, profile: ModelProfile) -> Precision:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from canitrain.accuracy.groups import summarize
+from canitrain.accuracy.host import UNKNOWN_HOST
 from canitrain.core.accuracy import Accuracy, AccuracyRow, Figure, MemoryKind, Run, Skipped
 from canitrain.core.calibration import Calibration
 from canitrain.core.dataset import Dataset
 from canitrain.core.feed import Feed, FeedRates
 from canitrain.core.interval import Interval, exactly
 from canitrain.core.recipe import Recipe
-from canitrain.core.report import GpuMemory
-from canitrain.core.unknown_machine import unknown_machine
+from canitrain.core.report import GpuMemory, Time
+from canitrain.core.units import counted
+from canitrain.estimate.feed import feed
 from canitrain.estimate.gpu_memory import gpu_memory
+from canitrain.estimate.handover import handover
 from canitrain.estimate.run_time import run_time
 from canitrain.estimate.shapes import memory_shape
 
@@ -29,11 +33,11 @@ def replay(
 
     Args:
         runs: measurements with their profile, card and recipe.
-        dataset: whose images they trained on; decides padded sizes and boxes.
+        dataset: whose images they trained on where a run does not say; decides padded sizes and boxes.
         calibration: the coefficients under test.
         skipped: lines that were left out already.
 
-    Known limitations: hosts of published runs are not known, so that the input pipeline is taken as fast enough.
+    Known limitations: where a run's host is not known, the input pipeline is taken as fast enough.
     """
     rows: list[AccuracyRow] = []
     left_out = list(skipped)
@@ -41,8 +45,10 @@ def replay(
         measurement = run.measurement
         if measurement.memory_bytes is not None and measurement.memory_kind is None:
             left_out.append(Skipped(row=measurement.row, reason="memory_bytes without a memory_kind"))
-        found = tuple(_compare(run, dataset, calibration))
-        if not found and measurement.memory_bytes is None:
+        if measurement.epoch_s is not None and not run.epoch_is_known:
+            left_out.append(Skipped(row=measurement.row, reason="epoch_s without images or a dataset"))
+        found = tuple(_compare(run, run.dataset or dataset, calibration))
+        if not found and measurement.memory_bytes is None and measurement.epoch_s is None:
             left_out.append(Skipped(row=measurement.row, reason="nothing was measured"))
         rows.extend(found)
     left_out.sort(key=lambda each: each.row)
@@ -50,8 +56,8 @@ def replay(
 
 
 def _compare(run: Run, dataset: Dataset, calibration: Calibration) -> Iterable[AccuracyRow]:
-    """Memory and time of one run, each where it was measured; images a second only where the step was not."""
-    measurement, profile, card, recipe = run.measurement, run.profile, run.card, run.recipe
+    """Memory, step and epoch of one run, each where it was measured; images a second only where the step was not."""
+    measurement, card, recipe = run.measurement, run.card, run.recipe
     if measurement.memory_bytes is not None and measurement.memory_kind is not None:
         memory = _memory(run, recipe, dataset, calibration)
         # A run that took more than the named card has was on its larger version.
@@ -68,17 +74,59 @@ def _compare(run: Run, dataset: Dataset, calibration: Calibration) -> Iterable[A
             predicted=predicted,
             refused=memory.required_bytes.low > shown_bytes,
         )
-    if measurement.step_s is None and measurement.images_per_s is None:
-        return
-    step_s = run_time(
-        profile, recipe, dataset, measurement.batch_size, card, _HOST, _ENDLESS_FEED, calibration.time
-    ).step_s
+    if measurement.step_s is not None or measurement.images_per_s is not None:
+        yield _step_row(run, dataset, calibration)
+    if measurement.epoch_s is not None and run.epoch_is_known:
+        yield _epoch_row(run, measurement.epoch_s, dataset, calibration)
+
+
+def _step_row(run: Run, dataset: Dataset, calibration: Calibration) -> AccuracyRow:
+    """The step where it was measured, else images a second."""
+    measurement = run.measurement
+    step_s = _time(run, run.recipe, dataset, calibration).step_s
+    compared = None if run.hardware is None else "waits for the loader"
     if measurement.step_s is not None:
-        yield AccuracyRow(run=run, figure=Figure.STEP_S, measured=measurement.step_s, predicted=step_s)
-    elif measurement.images_per_s is not None:
-        images = measurement.batch_size * measurement.gpus
-        rate = Interval(low=images / step_s.high, expected=images / step_s.expected, high=images / step_s.low)
-        yield AccuracyRow(run=run, figure=Figure.IMAGES_PER_S, measured=measurement.images_per_s, predicted=rate)
+        return AccuracyRow(
+            run=run, figure=Figure.STEP_S, measured=measurement.step_s, predicted=step_s, compared=compared
+        )
+    images = measurement.batch_size * measurement.gpus
+    rate = Interval(low=images / step_s.high, expected=images / step_s.expected, high=images / step_s.low)
+    assert measurement.images_per_s is not None
+    return AccuracyRow(
+        run=run, figure=Figure.IMAGES_PER_S, measured=measurement.images_per_s, predicted=rate, compared=compared
+    )
+
+
+def _epoch_row(run: Run, epoch_s: float, dataset: Dataset, calibration: Calibration) -> AccuracyRow:
+    """An epoch with what the row says of it; where it does not say whether it validated, the interval holds both."""
+    validated = run.measurement.epoch_validated
+    alone, whole = (
+        _time(run, replace(run.recipe, validation=validation), dataset, calibration).epoch_s
+        for validation in (False, True)
+    )
+    predicted = whole if validated else alone
+    if validated is None:
+        predicted = replace(alone, high=whole.high)
+    steps = math.ceil(dataset.images / (run.measurement.batch_size * run.measurement.gpus))
+    validation = {
+        True: f"validation of {counted(dataset.validation_images, 'image')}",
+        False: "no validation",
+        None: "validation only in its upper end",
+    }[validated]
+    loader = "images as fast as needed" if run.hardware is None else "waits for the loader"
+    compared = f"{counted(steps, 'step')} of {counted(dataset.images, 'image')}, {loader}, {validation}, a checkpoint"
+    return AccuracyRow(run=run, figure=Figure.EPOCH_S, measured=epoch_s, predicted=predicted, compared=compared)
+
+
+def _time(run: Run, recipe: Recipe, dataset: Dataset, calibration: Calibration) -> Time:
+    if run.hardware is None:
+        host = UNKNOWN_HOST
+        supply = replace(_ENDLESS_FEED, handover=handover(run.profile, recipe, dataset, calibration.host))
+    else:
+        host = run.hardware
+        supply = feed(run.profile, recipe, dataset, host, calibration.host)
+    batch_size = run.measurement.batch_size
+    return run_time(run.profile, recipe, dataset, batch_size, run.card, host, supply, calibration.time)
 
 
 def _memory(run: Run, recipe: Recipe, dataset: Dataset, calibration: Calibration) -> GpuMemory:
@@ -113,7 +161,6 @@ def _as_shown(demand: Interval, most_bytes: float) -> Interval:
     )
 
 
-_HOST = unknown_machine("published run", "a published run does not say")
 _ENDLESS_RATES = FeedRates(
     loader_images_per_s=exactly(_ENDLESS_IMAGES_PER_S), storage_images_per_s=exactly(_ENDLESS_IMAGES_PER_S)
 )

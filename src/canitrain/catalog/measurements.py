@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import re
 from pathlib import Path
 
 from msgspec import Struct
 
-from canitrain.catalog.decode import Owner, read_bytes
+from canitrain.catalog.measurement_fields import Field, has_comma_decimals
+from canitrain.catalog.measurement_table import Table, read_table
 from canitrain.core.accuracy import Measurement, MemoryKind
 from canitrain.core.errors import InputError
-from canitrain.core.limits import LARGEST_COUNT
+from canitrain.core.hardware import StorageKind
+from canitrain.core.limits import MOST_CORES, MOST_WORKERS
 
 COLUMNS = (
     "model",
@@ -29,9 +28,36 @@ COLUMNS = (
     "images_per_s",
     "source",
 )
-MORE_COLUMNS = ("validated",)
+MORE_COLUMNS = (
+    "validated",
+    "epoch_s",
+    "epoch_validated",
+    "freeze",
+    "channels_last",
+    "checkpointing",
+    "dataset",
+    "images",
+    "validation_images",
+    "image_bytes",
+    "image_pixels",
+    "boxes_per_image",
+    "workers",
+    "cores",
+    "ram_bytes",
+    "storage",
+    "loop",
+)
 """Read where they are there; ``canitrain measure`` does not write them."""
 _KNOWN = (*COLUMNS, *MORE_COLUMNS)
+_FIGURES = (*COLUMNS, "epoch_s")
+"""A slip of one of these would lose a figure or take it for another run's."""
+_ALIASES = {
+    "imgsz": "image_size", "img_size": "image_size", "num_workers": "workers", "cpu_cores": "cores",
+    "num_gpus": "gpus", "gpu_count": "gpus", "gpu_type": "gpu", "gpu_name": "gpu",
+}  # fmt: skip
+"""Names that training scripts and their loggers give to the same things."""
+_OTHERS = frozenset({"epoch", "epochs"})
+"""Columns of logs that count epochs: no slips of ``epoch_s``."""
 REQUIRED_COLUMNS = ("model", "batch_size", "gpu")
 """No other column needs to be there; a field of these may not be empty."""
 _KINDS = {
@@ -42,17 +68,26 @@ _KINDS = {
     "nvml": MemoryKind.DEVICE, "dcgm": MemoryKind.DEVICE,
 }  # fmt: skip
 """How people write it: torch's functions, and the tools that read the device."""
+_NUMBERS = frozenset(
+    {"batch_size", "gpus", "memory_bytes", "step_s", "images_per_s", "epoch_s", "image_bytes", "boxes_per_image"}
+)
+"""Columns whose fields show how the file writes decimals."""
+_IMAGES_OR_GPUS = "images or GPUs"
 _LEAST_BYTES = 1e6
 """Half of the least block (2 MiB) that torch asks CUDA for: no run takes less, and a figure in GB or MiB is less."""
 _ALIKE = 0.75
 """Share of letters in common from which an unknown column is a slip of a known one."""
+_MEMORY_WORDS = ("memory", "mem")
 _STEMS = {
-    **dict.fromkeys(("memory", "mem"), ("memory_bytes",)),
+    **dict.fromkeys(_MEMORY_WORDS, ("memory_bytes",)),
     **dict.fromkeys(("step", "iter", "time", "images", "img", "ips"), ("step_s", "images_per_s")),
+    **dict.fromkeys(("epoch", "hours"), ("epoch_s",)),
     **dict.fromkeys(("batch", "bs"), ("batch_size",)),
 }
-"""First words of columns that hold a figure in another unit or sense, and the columns that would hold it."""
-_HEADER_HINT = f"the columns are {', '.join((*COLUMNS, *MORE_COLUMNS))}"
+"""First words (of memory any) of columns that hold a figure in another unit or sense, and the columns for it."""
+_HEADER_HINT = f"the columns are {', '.join(_FIGURES)}, and more in docs/measured-runs.md"
+_LEAST_IMAGE_BYTES, _LEAST_RAM_BYTES = 100.0, 64e6
+"""The least JPEG has some hundred bytes; no machine that trains has less RAM."""
 
 
 class MeasuredRuns(Struct, frozen=True, kw_only=True):
@@ -70,10 +105,13 @@ def load_measured_runs(path: Path) -> MeasuredRuns:
     Raises:
         InputError: the file cannot be read, a column is missing or misspelled, or a field is wrong (with its row).
     """
-    header, lines = _read(path)
+    table = read_table(path, _column, hint=_HEADER_HINT)
+    _check_header(path, table.header)
+    numbers = [index for index, name in enumerate(table.header) if name in _NUMBERS]
+    commas = has_comma_decimals(fields[index] for _, fields in table.lines for index in numbers if index < len(fields))
     return MeasuredRuns(
-        measurements=tuple(_measurement(path, row, header, fields) for row, fields in lines),
-        unread_columns=tuple(name for name in header if name and name not in _KNOWN),
+        measurements=tuple(_measurement(path, table, line, comma_decimals=commas) for line in table.lines),
+        unread_columns=tuple(name for name in table.header if name and name not in _KNOWN),
     )
 
 
@@ -82,41 +120,17 @@ def load_measurements(path: Path) -> tuple[Measurement, ...]:
     return load_measured_runs(path).measurements
 
 
-def _read(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
-    """The checked header, and the other lines with their numbers."""
-    raw = read_bytes(path, Owner.USER, hint=f"give a CSV of measured runs; {_HEADER_HINT}")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not text in UTF-8", hint="save it as a CSV in UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        lines = [(reader.line_num, line) for line in reader if any(field.strip() for field in line)]
-    except csv.Error as error:
-        raise InputError(f"{path} row {reader.line_num}: {error}", hint="check its quotes") from None
-    if not lines:
-        raise InputError(f"{path} is empty", hint=_HEADER_HINT)
-    header = tuple(_known_case(name.strip()) for name in _without_empty_end(lines[0][1], 0))
-    _check_header(path, header)
-    return header, [(row, _without_empty_end(fields, len(header))) for row, fields in lines[1:]]
-
-
-def _known_case(name: str) -> str:
-    return name.lower() if name.lower() in _KNOWN else name
-
-
-def _without_empty_end(fields: list[str], least: int) -> list[str]:
-    """``fields`` without empty ones at the end, as a spreadsheet writes them, but not fewer than ``least``."""
-    count = len(fields)
-    while count > least and not fields[count - 1].strip():
-        count -= 1
-    return fields[:count]
+def _column(name: str) -> str | None:
+    """The column that a header's field names: ``Batch Size`` is ``batch_size``, ``imgsz`` is ``image_size``."""
+    plain = re.sub(r"[\s-]+", "_", name.strip().lower())
+    return plain if plain in _KNOWN else _ALIASES.get(plain)
 
 
 def _check_header(path: Path, header: tuple[str, ...]) -> None:
-    if len(header) == 1 and re.search(r"[;\t|]", header[0]):
-        raise InputError(f"{path} has one column, {header[0]!r}", hint="separate columns by commas")
-    for name in header:
+    if len(header) == 1 and _column(header[0]) is None:
+        # Another separator made one name of the whole line: no slip of a column.
+        raise InputError(f"{path} has no column {REQUIRED_COLUMNS[0]!r}", hint=_HEADER_HINT)
+    for name in filter(None, header):
         if name not in _KNOWN and (meant := _meant(name, header)) is not None:
             raise InputError(f"{path} has a column {name!r} and none called {meant!r}", hint=_HEADER_HINT)
         if header.count(name) > 1:
@@ -130,91 +144,78 @@ def _meant(name: str, header: tuple[str, ...]) -> str | None:
     """The column that an unknown one seems to stand for and that is not there: without it a figure would be lost."""
     import difflib  # noqa: PLC0415 -- only for columns of other names
 
-    missing = [known for known in _KNOWN if known not in header]
+    if name.lower() in _OTHERS:
+        return None
+    missing = [known for known in _FIGURES if known not in header]
     near = difflib.get_close_matches(name.lower(), missing, n=1, cutoff=_ALIKE)
     if near:
         return near[0]
-    stem = re.split(r"[^a-z]", name.lower(), maxsplit=1)[0]
-    figures = _STEMS.get(stem, ())
+    first, *others = re.split(r"[^a-z]+", name.lower())
+    memory = next((word for word in others if word in _MEMORY_WORDS), first)
+    figures = _STEMS.get(memory, ())
     return figures[0] if figures and all(figure in missing for figure in figures) else None
 
 
-def _measurement(path: Path, row: int, header: tuple[str, ...], fields: list[str]) -> Measurement:
+def _measurement(path: Path, table: Table, line: tuple[int, tuple[str, ...]], *, comma_decimals: bool) -> Measurement:
+    row, fields = line
     where = f"{path} row {row}"
-    if len(fields) != len(header):
-        raise InputError(f"{where}: {len(fields)} fields under {len(header)} columns", hint=_HEADER_HINT)
-    values = {name: field.strip() or None for name, field in zip(header, fields, strict=True)}
+    if len(fields) != len(table.header):
+        raise InputError(f"{where}: {len(fields)} fields under {len(table.header)} columns", hint=_HEADER_HINT)
+    contents = dict(zip(table.header, fields, strict=True))
+
+    def field(name: str) -> Field:
+        return Field(where=where, name=name, content=contents.get(name, ""), comma_decimals=comma_decimals)
+
     for name in REQUIRED_COLUMNS:
-        if values[name] is None:
+        if field(name).text is None:
             raise InputError(f"{where}: {name} is empty", hint=f"{', '.join(REQUIRED_COLUMNS)} are needed in every row")
     return Measurement(
         row=row,
-        model=values["model"] or "",
-        image_size=values.get("image_size"),
-        batch_size=_count(where, "batch_size", values["batch_size"]) or 1,
-        gpus=_count(where, "gpus", values.get("gpus")) or 1,
-        gpu=values["gpu"] or "",
-        precision=values.get("precision"),
-        optimizer=values.get("optimizer"),
-        memory_kind=_kind(where, values.get("memory_kind")),
-        memory_bytes=_bytes(where, "memory_bytes", values.get("memory_bytes")),
-        step_s=_number(where, "step_s", values.get("step_s")),
-        images_per_s=_number(where, "images_per_s", values.get("images_per_s")),
-        source=values.get("source"),
-        validated=_validated(where, values.get("validated")),
+        model=field("model").text or "",
+        image_size=field("image_size").text,
+        batch_size=field("batch_size").count(counts=_IMAGES_OR_GPUS) or 1,
+        gpus=field("gpus").count(counts=_IMAGES_OR_GPUS) or 1,
+        gpu=field("gpu").text or "",
+        precision=field("precision").text,
+        optimizer=field("optimizer").text,
+        memory_kind=_kind(field("memory_kind")),
+        memory_bytes=field("memory_bytes").size_bytes(least=_LEAST_BYTES),
+        step_s=field("step_s").duration_s(),
+        images_per_s=field("images_per_s").number(),
+        source=field("source").text,
+        validated=field("validated").yes_no(meaning="after a validation"),
+        epoch_s=field("epoch_s").duration_s(),
+        epoch_validated=field("epoch_validated").yes_no(meaning="its time holds a validation"),
+        freeze=field("freeze").text,
+        channels_last=field("channels_last").yes_no(meaning="tensors were in NHWC order"),
+        checkpointing=field("checkpointing").yes_no(meaning="activations were recomputed"),
+        dataset=field("dataset").text,
+        images=field("images").count(counts="training images"),
+        validation_images=field("validation_images").count(counts="images", least=0),
+        image_bytes=field("image_bytes").size_bytes(least=_LEAST_IMAGE_BYTES),
+        image_pixels=field("image_pixels").pixels(),
+        boxes_per_image=field("boxes_per_image").number(least=0.0),
+        workers=field("workers").count(counts="loader processes", least=0, most=MOST_WORKERS),
+        cores=field("cores").number(most=MOST_CORES),
+        ram_bytes=field("ram_bytes").size_bytes(least=_LEAST_RAM_BYTES),
+        storage=_storage(field("storage")),
+        loop=field("loop").text,
     )
 
 
-def _number(where: str, name: str, text: str | None) -> float | None:
-    """A positive number, or ``None`` for an empty field."""
-    if text is None:
+def _kind(field: Field) -> MemoryKind | None:
+    if field.text is None:
         return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or number <= 0:
-        raise InputError(
-            f"{where}: {name} is {text!r}, not a positive number", hint="base units, a dot for decimals, or empty"
-        )
-    return number
-
-
-def _bytes(where: str, name: str, text: str | None) -> float | None:
-    number = _number(where, name, text)
-    if number is not None and number < _LEAST_BYTES:
-        raise InputError(
-            f"{where}: {name} is {text!r}, less than any run takes",
-            hint="write bytes: 8.1 GB are 8.1e9, 7700 MiB 8.07e9",
-        )
-    return number
-
-
-def _count(where: str, name: str, text: str | None) -> int | None:
-    """A positive whole number, also when written ``16.0``."""
-    number = _number(where, name, text)
-    if number is None:
-        return None
-    if number != int(number):
-        raise InputError(f"{where}: {name} is {text!r}, not a whole number", hint="it counts images or GPUs")
-    if number > LARGEST_COUNT:
-        raise InputError(f"{where}: {name} is {text!r}, more than any run has", hint="it counts images or GPUs")
-    return int(number)
-
-
-def _validated(where: str, text: str | None) -> bool | None:
-    if text is None:
-        return None
-    if text.lower() not in ("yes", "no"):
-        raise InputError(f"{where}: validated is {text!r}", hint="it is yes (after a validation), no or empty")
-    return text.lower() == "yes"
-
-
-def _kind(where: str, text: str | None) -> MemoryKind | None:
-    if text is None:
-        return None
-    kind = _KINDS.get(text.lower().removeprefix("torch.cuda.").removesuffix("()"))
+    kind = _KINDS.get(field.text.lower().removeprefix("torch.cuda.").removesuffix("()"))
     if kind is None:
-        allowed = ", ".join(kind.value for kind in MemoryKind)
-        raise InputError(f"{where}: memory_kind is {text!r}", hint=f"it is one of {allowed}, or empty")
+        raise field.wrong("", f"it is one of {', '.join(kind.value for kind in MemoryKind)}, or empty")
     return kind
+
+
+def _storage(field: Field) -> StorageKind | None:
+    if field.text is None:
+        return None
+    kinds = {kind.value: kind for kind in StorageKind if kind is not StorageKind.MEMORY}
+    if field.text.lower() not in kinds:
+        raise field.wrong("", f"it is one of {', '.join(kinds)}, or empty")
+    return kinds[field.text.lower()]

@@ -6,7 +6,9 @@ import enum
 
 from msgspec import Struct
 
+from canitrain.core.dataset import Dataset
 from canitrain.core.gpu import GpuSpec
+from canitrain.core.hardware import Hardware, StorageKind
 from canitrain.core.interval import Interval
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import Recipe
@@ -33,6 +35,7 @@ class Figure(enum.Enum):
     MEMORY_BYTES = "memory_bytes"
     STEP_S = "step_s"
     IMAGES_PER_S = "images_per_s"
+    EPOCH_S = "epoch_s"
 
 
 class Measurement(Struct, frozen=True, kw_only=True):
@@ -57,6 +60,30 @@ class Measurement(Struct, frozen=True, kw_only=True):
     validated: bool | None = None
     """Memory only: whether the run had validated when it was read, not just trained; ``None`` where that is not said.
     Where a library validates larger batches than it trains (YOLOv5), its pool grows by that."""
+    epoch_s: float | None = None
+    """Of a whole epoch, wherever its clock ran; see ``epoch_validated``."""
+    epoch_validated: bool | None = None
+    """Whether ``epoch_s`` holds the validation; ``None`` where that is not said."""
+    freeze: str | None = None
+    channels_last: bool | None = None
+    checkpointing: bool | None = None
+    dataset: str | None = None
+    images: int | None = None
+    """Training images of an epoch."""
+    validation_images: int | None = None
+    image_bytes: float | None = None
+    """Mean of the encoded files."""
+    image_pixels: float | None = None
+    """Mean of width x height as stored."""
+    boxes_per_image: float | None = None
+    workers: int | None = None
+    """Loader processes a GPU."""
+    cores: float | None = None
+    """Of the host, that the run could use; the loader is estimated where they are known."""
+    ram_bytes: float | None = None
+    storage: StorageKind | None = None
+    loop: str | None = None
+    """Whose training loop ran; ``None`` is that of the model's library."""
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -66,6 +93,12 @@ class Run(Struct, frozen=True, kw_only=True):
     profile: ModelProfile
     card: GpuSpec
     recipe: Recipe
+    dataset: Dataset | None = None
+    """The images that it trained on; ``None`` where it says no more than the rest of the file."""
+    epoch_is_known: bool = True
+    """Whether somebody said how many images an epoch has."""
+    hardware: Hardware | None = None
+    """Its host; ``None`` where the row does not say enough to estimate a loader."""
 
 
 class AccuracyRow(Struct, frozen=True, kw_only=True):
@@ -77,6 +110,8 @@ class AccuracyRow(Struct, frozen=True, kw_only=True):
     predicted: Interval
     refused: bool = False
     """Memory only: the estimate would have called this run, which ran, impossible on its card."""
+    compared: str | None = None
+    """Time with a loader or of an epoch: what the prediction holds."""
 
     @property
     def error(self) -> float:
@@ -99,10 +134,11 @@ class Grouping(enum.Enum):
 
 
 class Quantity(enum.Enum):
-    """Memory and time are never averaged together."""
+    """What is never averaged together: memory, the time of a step, and that of an epoch, which may hold other work."""
 
     MEMORY = "memory"
     TIME = "time"
+    EPOCH = "epoch"
 
 
 class AccuracyGroup(Struct, frozen=True, kw_only=True):

@@ -29,4 +29,5 @@ def _row(row: AccuracyRow) -> dict[str, Any]:
         "error": row.error,
         "covered": row.covered,
         "refused": row.refused,
+        "compared": row.compared,
     }

@@ -1,4 +1,4 @@
-"""Predicted against measured as an SVG: log-log, one dot a figure, memory left, time right."""
+"""Predicted against measured as an SVG: log-log, one dot a figure, memory left, time right, epochs last."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from xml.sax.saxutils import escape
 
 from canitrain.core.accuracy import Accuracy, AccuracyRow, Figure
-from canitrain.core.units import GIB_BYTES
+from canitrain.core.units import GIB_BYTES, HOUR_S
 from canitrain.render.accuracy_text import amount, figure_name
 
 _SIDE, _MARGIN, _GAP = 340, 52, 40
@@ -18,12 +18,14 @@ _BANDS = (1.1, 1.25)
 
 
 def accuracy_plot(accuracy: Accuracy) -> str:
-    """A self-contained SVG with a panel for memory (GiB) and one for seconds a step, coloured by model family."""
+    """A self-contained SVG, coloured by model family: a panel for memory (GiB), seconds a step and hours an epoch."""
     families = sorted({row.run.profile.family for row in accuracy.rows})
     colors = {family: _COLORS[index % len(_COLORS)] for index, family in enumerate(families)}
     memory = [row for row in accuracy.rows if row.figure is Figure.MEMORY_BYTES]
-    time = [row for row in accuracy.rows if row.figure is not Figure.MEMORY_BYTES]
-    panels = [(title, rows) for title, rows in (("memory, GiB", memory), ("seconds a step", time)) if rows]
+    epochs = [row for row in accuracy.rows if row.figure is Figure.EPOCH_S]
+    time = [row for row in accuracy.rows if row.figure in {Figure.STEP_S, Figure.IMAGES_PER_S}]
+    titled = (("memory, GiB", memory), ("seconds a step", time), ("hours an epoch", epochs))
+    panels = [(title, rows) for title, rows in titled if rows]
     width = 2 * _MARGIN + len(panels) * _SIDE + max(0, len(panels) - 1) * (_GAP + _MARGIN)
     legend_top = _SIDE + 2 * _MARGIN
     height = legend_top + 18 * math.ceil(len(families) / 4) + 10
@@ -50,6 +52,8 @@ def _values(row: AccuracyRow) -> tuple[float, float]:
             return row.measured / GIB_BYTES, row.predicted.expected / GIB_BYTES
         case Figure.STEP_S:
             return row.measured, row.predicted.expected
+        case Figure.EPOCH_S:
+            return row.measured / HOUR_S, row.predicted.expected / HOUR_S
         case Figure.IMAGES_PER_S:
             images = run.batch_size * run.gpus
             return images / row.measured, images / row.predicted.expected

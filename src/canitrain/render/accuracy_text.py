@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from canitrain.core.accuracy import Accuracy, AccuracyGroup, AccuracyRow, Figure, Grouping, MemoryKind
-from canitrain.core.units import counted, format_bytes, format_duration
+from canitrain.core.units import counted, format_bytes, format_duration, format_number
 
 _WORST_ROWS = 5
 _NAME_COLUMNS = 30
@@ -23,12 +25,33 @@ def accuracy_text(accuracy: Accuracy, width: int = _COLUMNS) -> str:
     worst = sorted(accuracy.rows, key=lambda row: -abs(row.error))[:_WORST_ROWS]
     if worst:
         lines += ["", "farthest off", *_row_lines(worst, width)]
+    if lines_of_epochs := _epoch_lines(accuracy.rows, width):
+        lines += ["", *lines_of_epochs]
     if accuracy.skipped:
         lines += ["", f"{counted(len(accuracy.skipped), 'line')} left out"]
         lines += [f"{each.row:>5}  {each.reason}"[:width] for each in accuracy.skipped[:_SHOWN_SKIPS]]
         more = len(accuracy.skipped) - _SHOWN_SKIPS
         lines += [f"       and {more} more: --json lists all"] if more > 0 else []
     return "\n".join(lines) + "\n"
+
+
+def _epoch_lines(rows: tuple[AccuracyRow, ...], width: int) -> list[str]:
+    """What the predicted epochs hold, which may not be what the measured ones do."""
+    import textwrap  # noqa: PLC0415 - only where there are epochs
+
+    epochs = [row for row in rows if row.figure is Figure.EPOCH_S]
+    if not epochs:
+        return []
+    validated = Counter(row.run.measurement.epoch_validated for row in epochs)
+    parts = [
+        (validated[True], "with validation"),
+        (validated[False], "without validation"),
+        (validated[None], "of which nobody says: only the upper end of the interval holds a validation"),
+        (sum(row.run.hardware is not None for row in epochs), "with an estimated loader"),
+        (sum(row.run.hardware is None for row in epochs), "without cores: images come as fast as needed"),
+    ]
+    said = "; ".join(f"{count} {text}" for count, text in parts if count)
+    return textwrap.wrap(f"epochs: all steps, the loader's start, a checkpoint; {said}", width, break_on_hyphens=False)
 
 
 def group_label(group: AccuracyGroup) -> str:
@@ -46,14 +69,14 @@ def amount(row: AccuracyRow, value: float) -> str:
     match row.figure:
         case Figure.MEMORY_BYTES:
             return format_bytes(value)
-        case Figure.STEP_S:
+        case Figure.STEP_S | Figure.EPOCH_S:
             return format_duration(value)
         case Figure.IMAGES_PER_S:
-            return f"{value:.4g} img/s"
+            return f"{format_number(value, 4)} img/s"
 
 
 def figure_name(row: AccuracyRow) -> str:
-    """``allocated``, ``reserved``, ``device``, ``step`` or ``images/s``."""
+    """``allocated``, ``reserved``, ``device``, ``step``, ``images/s`` or ``epoch``."""
     kind = row.run.measurement.memory_kind
     match row.figure:
         case Figure.MEMORY_BYTES:
@@ -62,6 +85,8 @@ def figure_name(row: AccuracyRow) -> str:
             return "step"
         case Figure.IMAGES_PER_S:
             return "images/s"
+        case Figure.EPOCH_S:
+            return "epoch"
 
 
 def _head() -> str:
