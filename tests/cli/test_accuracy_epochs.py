@@ -218,7 +218,7 @@ def test_an_epoch_shorter_than_its_own_steps_is_told(replay):
     assert replay(lines, header=header)[2] == ""
 
 
-def test_a_loop_hands_its_batches_over_as_check_says(compare):
+def test_a_loop_that_pins_its_batches_takes_less_than_one_that_does_not(compare):
     base = {"model": "fasterrcnn", "batch_size": 2, "precision": "fp32", "step_s": 0.1}
     own, pinned = compare(base, base | {"loop": "pinned"})
     assert pinned["predicted"] < own["predicted"]
