@@ -228,3 +228,10 @@ def test_an_unknown_loop_is_refused_with_those_that_are_known(refused):
     said = refused({"step_s": 0.1, "loop": "no-such-loop"})
     assert "row 2: there is no training loop 'no-such-loop'" in said
     assert "detectron2" in said
+
+
+def test_images_as_fast_as_needed_are_handed_over_as_by_a_fast_loader(compare):
+    base = {"model": "fasterrcnn", "batch_size": 2, "precision": "fp32", "step_s": 0.1}
+    endless, loader = compare(base, base | {"cores": 96, "workers": 16})
+    # with cores, the feed is the one that check estimates
+    assert endless["predicted"] == pytest.approx(loader["predicted"], rel=1e-6)
