@@ -169,6 +169,27 @@ def fitted_positives(cases: dict[Case, float], dataset: Dataset, calibration: Ca
     return float(brentq(error, 1.0, 100.0))
 
 
+def profile_of(case: Case, traces: Path | None) -> ModelProfile | None:
+    """The profile of the layers that ran; ``None`` for SSD300 without its trace."""
+    if case.model != SSD:
+        return load_model(case.model)
+    return None if traces is None else load_model(str(traces / f"{SSD}.json"))
+
+
+def measured_ratios(
+    cases: dict[Case, float], traces: Path | None, dataset: Dataset, calibration: Calibration
+) -> dict[str, list[float]]:
+    """Measured / predicted of runs that were timed to the end of a step, by implementation."""
+    ratios: dict[str, list[float]] = {}
+    for case, measured_s in cases.items():
+        profile = profile_of(case, traces)
+        if profile is not None and case.model != UNEXPLAINED and case.timed_to_end:
+            maker = case.source if case.source == AUTOCAST else case.source.split()[0]
+            ratio = measured_s / predicted_s(case, profile, dataset, calibration)
+            ratios.setdefault(f"{maker} {case.model} {case.precision}", []).append(ratio)
+    return ratios
+
+
 def unfitted_width(measured_ratios: dict[str, list[float]]) -> tuple[float, float]:
     """The middle ``COVERAGE`` of measured / predicted over implementations, each of which weighs the same.
 
@@ -197,11 +218,10 @@ def main() -> None:
     decode_s = calibration.host.loader.decode_s_per_megapixel.value * dataset.image_pixels / MEGA
     apex = options.traces and options.traces / f"{APEX}.json"
     errors: dict[str, list[float]] = {}
-    measured_ratios: dict[str, list[float]] = {}
     for case, measured_s in cases.items():
-        if case.model == SSD and options.traces is None:
+        profile = profile_of(case, options.traces)
+        if profile is None:
             continue
-        profile = load_model(str(options.traces / f"{SSD}.json") if case.model == SSD else case.model)
         step_s = predicted_s(case, profile, dataset, calibration)
         if case.casts_with_apex and apex and apex.exists():
             profile = load_model(str(apex))
@@ -217,16 +237,12 @@ def main() -> None:
             errors.setdefault(f"{group}, as it ran", []).append(ran)
             if case.timed_to_end and group.startswith("all"):
                 errors.setdefault(f"{group}, timed to the end", []).append(said)
-        if case.model != UNEXPLAINED and case.timed_to_end:
-            maker = case.source if case.source == AUTOCAST else case.source.split()[0]
-            implementation = f"{maker} {case.model} {case.precision}"
-            measured_ratios.setdefault(implementation, []).append(measured_s / step_s)
         run = f"{case.source:12s} {case.model:30s} {case.precision} {case.gpus:2d} x {case.card:36s}"
         estimates = f"{step_s:.3f} s  as it ran {as_it_ran_s:.3f} s"
         print(f"{run} batch {case.batch_size:3d}  {estimates}  measured {measured_s:.3f} s  {said:+.0%}")
     print(f"positive samples an object: {fitted_positives(cases, dataset, calibration):.1f}")
-    low, high = unfitted_width(measured_ratios)
-    print(f"interval of an implementation that was in no fit: x {low:.3f} to x {high:.3f}")
+    low, high = unfitted_width(measured_ratios(cases, options.traces, dataset, calibration))
+    print(f"interval of these implementations, none of them in a fit: x {low:.3f} to x {high:.3f}")
     for group, values in sorted(errors.items()):
         size, middle = np.abs(values), np.median(values)
         summary = f"median {np.median(size):.1%} ({middle:+.1%}), 90th percentile {np.quantile(size, 0.9):.1%}"

@@ -25,9 +25,9 @@ from statistics import geometric_mean
 
 import msgspec
 import numpy as np
-from check_detector_time import HOST, PERSONS, VARYING_PIXELS
+from check_detector_time import HOST, PERSONS, VARYING_PIXELS, measured_ratios, unfitted_width
 from msgspec import Struct
-from published_detectors import FASTER, KEYPOINT, MASK, TABLE_CARD
+from published_detectors import FASTER, KEYPOINT, MASK, TABLE_CARD, published_cases
 
 from canitrain.catalog import complete, describe_gpus, find_card, load_calibration, load_dataset, load_model
 from canitrain.check import check
@@ -413,6 +413,7 @@ def main() -> None:
     errors: dict[str, list[tuple[float, ...]]] = {}
     width = calibration.time.unfitted_width
     within: list[tuple[bool, bool]] = []
+    ratios: dict[str, list[float]] = {}
     runs = fresh_runs(options.calibration / "published.csv")
     for run in sorted(runs, key=lambda each: (not each.row.counted, each.row.model, each.row.label)):
         profile = profile_of(run.row, options.traces)
@@ -430,6 +431,8 @@ def main() -> None:
         if run.row.counted:
             for group in ("all", f"all, {run.precision.value}", run.row.label.split(",")[0]):
                 errors.setdefault(group, []).append(found)
+            implementation = f"{run.row.label.split(',')[0]} {run.row.model} {run.precision.value}"
+            ratios.setdefault(implementation, []).append(run.step_s / estimates[0])
             alone = width.low_ratio <= run.step_s / estimates[0] <= width.high_ratio
             within.append((alone, time.step_s.low <= run.step_s <= time.step_s.high))
         inside = "inside" if time.step_s.low <= run.step_s <= time.step_s.high else "OUTSIDE"
@@ -438,6 +441,11 @@ def main() -> None:
         step, said, ran = (f"{each:.3f} s {error:+.0%}" for each, error in zip(estimates, found, strict=True))
         print(f"{what} batch {run.batch_size:2d}  measured {run.step_s:.3f} s  step {step}", end="")
         print(f"  check {said} {inside} ({time.bottleneck.value})  as it ran {ran}")
+    tuned = measured_ratios(
+        published_cases(options.calibration / "published.csv"), options.traces, load_dataset("coco"), calibration
+    )
+    low, high = unfitted_width(tuned | ratios)
+    print(f"interval of an implementation that was in no fit: x {low:.3f} to x {high:.3f}")
     print("inside the interval: step alone {:.0%}, check {:.0%}".format(*np.mean(within, axis=0)))
     for group, triples in errors.items():
         for name, values in zip(("step", "check", "as it ran"), np.array(triples).T, strict=True):

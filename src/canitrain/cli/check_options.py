@@ -200,7 +200,8 @@ Loop = Annotated[
     str | None,
     typer.Option("--loop", metavar="NAME",
                  help="Whose training loop runs the step, if not the library's own: torchvision, detectron2, "
-                 "mmdetection, maskrcnn-benchmark, yolov5, effdet, timm, or pinned for one whose DataLoader has pin_memory=True.",
+                 "mmdetection, maskrcnn-benchmark, yolov5, effdet, timm, or pinned for one whose DataLoader has "
+                 "pin_memory=True.",
                  rich_help_panel=_RECIPE),
 ]  # fmt: skip
 MaxTime = Annotated[

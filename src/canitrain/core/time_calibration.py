@@ -237,6 +237,8 @@ class TimeCalibration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Watts of a card that do not go to its multiprocessors, whatever their clock: memory, board, idle parts."""
     raised_clock_ratio: Coefficient
     """Highest clock of GeForce desktop cards / the boost clock of their datasheet: taken as far as power allows."""
+    dense_fp32_ratio: dict[Generation, Coefficient]
+    """What convolutions and matrix products in fp32 can reach / the datasheet's vector fp32, where it is not that."""
     inline_ecc_ratio: Coefficient
     """Bandwidth left where the memory itself holds the check bits and each access reads them too."""
     positives_per_box: Coefficient

@@ -7,7 +7,7 @@ import math
 from msgspec import Struct
 from msgspec.structs import replace
 
-from canitrain.core.gpu import Generation, GpuSpec, Vendor
+from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Cpu
 from canitrain.core.profile import Precision, WorkKind
 from canitrain.core.time_calibration import (
@@ -18,21 +18,18 @@ from canitrain.core.time_calibration import (
     TimeCalibration,
 )
 from canitrain.estimate.sustained_clock import at_sustained_clock
-
-NO_MATRIX_UNITS = frozenset(
-    {Generation.KEPLER, Generation.MAXWELL, Generation.PASCAL, Generation.GCN, Generation.RDNA, Generation.RDNA2}
+from canitrain.estimate.vendor_rules import (
+    DENSE,
+    dense_ratio,
+    gains_from_amp,
+    half_on_vector_units,
+    takes_tf32,
+    takes_winograd,
 )
-"""Architectures on which autocast gains no arithmetic speed (source: vendors' architecture white papers).
 
-GP100 has a doubled vector rate for half precision, but cuDNN accumulates in fp32 for training and does not use it.
-"""
 CONVOLUTIONS = frozenset({WorkKind.CONV, WorkKind.DEPTHWISE_CONV})
-WINOGRAD_VENDORS = frozenset({Vendor.NVIDIA, Vendor.AMD})
-"""Whose convolution libraries document Winograd transforms (cuDNN developer guide; MIOpen's Winograd solvers)."""
 OPERAND_BYTES = {Rate.FP32: 4, Rate.TF32: 4, Rate.FP16: 2, Rate.CPU: 4}
 """Bytes of one number as kernels load it, by rate: two operands for two FLOPs."""
-DENSE = frozenset({WorkKind.CONV, WorkKind.GEMM})
-"""Work that matrix units can take."""
 
 
 class ShapeLimits(Struct, frozen=True, kw_only=True):
@@ -79,11 +76,13 @@ class DeviceRates(Struct, frozen=True, kw_only=True):
 def rate_of(kind: WorkKind, precision: Precision, spec: GpuSpec) -> Rate:
     """The rate that ``kind`` runs at on this card.
 
-    PyTorch allows TF32 in cuDNN by default and not in matrix products (docs: CUDA semantics, TensorFloat-32).
+    PyTorch allows TF32 in cuDNN by default and not in matrix products (docs: CUDA semantics, TensorFloat-32), nor in
+    the convolution libraries of AMD and Intel.
     """
     if precision is Precision.AMP and kind in CONVOLUTIONS | {WorkKind.GEMM, WorkKind.NORM, WorkKind.ELEMENTWISE}:
-        return Rate.FP32 if spec.generation in NO_MATRIX_UNITS or spec.fp16_flops_per_s is None else Rate.FP16
-    return Rate.TF32 if kind in CONVOLUTIONS and spec.tf32_flops_per_s is not None else Rate.FP32
+        like_fp32 = not gains_from_amp(spec) or (kind in CONVOLUTIONS | DENSE and half_on_vector_units(spec))
+        return Rate.FP32 if like_fp32 else Rate.FP16
+    return Rate.TF32 if kind in CONVOLUTIONS and takes_tf32(spec) else Rate.FP32
 
 
 def working(spec: GpuSpec, calibration: TimeCalibration) -> GpuSpec:
@@ -107,7 +106,8 @@ def gpu_rates(spec: GpuSpec, precision: Precision, calibration: TimeCalibration,
     feed_bytes_per_s = cycles_per_s * calibration.operand_bytes_per_cycle.value
 
     def fed_flops_per_s(rate: Rate, kind: WorkKind) -> float:
-        return 1 / (1 / peak_flops_per_s(spec, kind, rate) + operand_bytes(rate, kind) / feed_bytes_per_s)
+        peak = peak_flops_per_s(spec, kind, rate) * dense_ratio(spec, kind, rate, precision, calibration)
+        return 1 / (1 / peak + operand_bytes(rate, kind) / feed_bytes_per_s)
 
     return DeviceRates(
         flops_per_s={kind: fed_flops_per_s(rate, kind) for kind, rate in rates.items()},
@@ -117,19 +117,18 @@ def gpu_rates(spec: GpuSpec, precision: Precision, calibration: TimeCalibration,
         dram_bytes_per_s=spec.memory_bytes_per_s,
         cached_bytes=(spec.l2_bytes or 0.0) * calibration.cache_ratio.value,
         overlap_power=calibration.overlap_power.value,
-        shapes=_shape_limits(rates[WorkKind.CONV], calibration.convolution, spec.vendor),
+        shapes=_shape_limits(rates[WorkKind.CONV], calibration.convolution, spec),
     )
 
 
-def _shape_limits(rate: Rate, shapes: ConvolutionShapes, vendor: Vendor) -> ShapeLimits:
-    winograd = rate is Rate.FP32 and vendor in WINOGRAD_VENDORS
+def _shape_limits(rate: Rate, shapes: ConvolutionShapes, spec: GpuSpec) -> ShapeLimits:
     matrix = rate in {Rate.FP16, Rate.TF32}
     return ShapeLimits(
         outputs=(shapes.matrix_outputs if matrix else shapes.vector_outputs).value,
         terms=(shapes.matrix_terms if matrix else shapes.vector_terms).value,
         group_outputs=shapes.group_outputs.value,
         copy_channels=shapes.copy_channels.value,
-        winograd_ratio=shapes.winograd_ratio.value if winograd else 1.0,
+        winograd_ratio=shapes.winograd_ratio.value if takes_winograd(spec, rate) else 1.0,
         unaligned_ratio=shapes.unaligned_ratio.value if rate is Rate.FP16 else 1.0,
     )
 
@@ -141,9 +140,7 @@ def operand_bytes(rate: Rate, kind: WorkKind) -> float:
 
 def effective_precision(precision: Precision, device: GpuSpec | Cpu) -> Precision:
     """The precision whose time a run takes: AMP gains nothing without matrix units, and a CPU trains in fp32."""
-    if isinstance(device, Cpu) or device.generation in NO_MATRIX_UNITS:
-        return Precision.FP32
-    return precision
+    return Precision.FP32 if isinstance(device, Cpu) or not gains_from_amp(device) else precision
 
 
 def peak_flops_per_s(spec: GpuSpec, kind: WorkKind, rate: Rate) -> float:

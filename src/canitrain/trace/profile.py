@@ -17,7 +17,8 @@ from canitrain.core.profile import ModelProfile, Precision, SizeRule, Trace
 from canitrain.trace.convolutions import merge
 from canitrain.trace.fit import Fitter
 from canitrain.trace.peaks import pick_peaks
-from canitrain.trace.pool import Allocations, Weights, fit_slack, fixed_bytes, replay_slack
+from canitrain.trace.pool import Allocations, Weights, fixed_bytes
+from canitrain.trace.slack import fit_slack, replay_slack
 from canitrain.trace.stage_table import stage_table
 from canitrain.trace.step import StepRecord, record_step
 from canitrain.trace.subject import Built, Shape, Subject

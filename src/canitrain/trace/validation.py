@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from canitrain.core.polynomial import Polynomial
-from canitrain.trace.pool import BATCHES, SAME_SIZE, PoolRun, Weights, fit_over_batches
+from canitrain.trace.pool import SAME_SIZE, PoolRun, Weights
+from canitrain.trace.slack import BATCHES, fit_over_batches
 from canitrain.trace.step import StepRecord, record_validation
 from canitrain.trace.subject import Built, Validation
 
