@@ -1,4 +1,4 @@
-"""What the pool of torch's allocator keeps beyond live bytes: as replayed at some batches, or a polynomial over them."""
+"""What the pool of torch's allocator keeps beyond live bytes: as replayed at some batches, or a polynomial of them."""
 
 from __future__ import annotations
 
