@@ -18,11 +18,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from calibration_toml import read_time_toml, write_time_toml
+from fit_launches import launch_fit
 from msgspec.structs import replace
 from scipy.optimize import least_squares
 from time_report import print_cards, print_coefficients, print_worst, summary
 from time_table import CELLS, LONE_PRIORS, STARTS, Table, cell_of, prior, start_of
-from timed_runs import TimedAddition, TimedRun, published_runs, timed_additions, timm_runs
+from timed_runs import PUBLISHED_CARDS, TimedAddition, TimedRun, published_runs, timed_additions, timm_runs
 
 from canitrain.catalog import find_card, load_calibration
 from canitrain.core.evidence import Coefficient, EvidenceLevel
@@ -71,9 +72,9 @@ def load_profiles(folders: list[Path]) -> dict[str, ModelProfile]:
     }
 
 
-def usable_runs(folder: Path, profiles: dict[str, ModelProfile]) -> list[TimedRun]:
+def usable_runs(folder: Path, profiles: dict[str, ModelProfile], host_slowness: dict[str, float]) -> list[TimedRun]:
     """Runs whose model was traced at their image size; inference of some models only, once a card and layout."""
-    runs = [*timm_runs(folder / "timm_speed.csv"), *published_runs(folder / "published.csv")]
+    runs = [*timm_runs(folder / "timm_speed.csv"), *published_runs(folder / "published.csv", host_slowness)]
     traced = [
         run
         for run in runs
@@ -158,9 +159,13 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="time.toml to rewrite")
     options = parser.parse_args()
     profiles = load_profiles(options.traces)
-    runs = [*usable_runs(options.calibration, profiles), *timed_additions(options.calibration, ADDITIONS)]
-    known = load_calibration().time
-    table = Table(runs, profiles, {run.card: working(find_card(run.card), known) for run in runs})
+    calibration = load_calibration()
+    known, copied = calibration.time, calibration.host.handover.copied_bytes_per_s.value
+    launches = launch_fit(options.calibration, profiles, calibration)
+    slowness = {PUBLISHED_CARDS[key]: value for key, value in launches.slowness.items()}
+    runs = [*usable_runs(options.calibration, profiles, slowness), *timed_additions(options.calibration, ADDITIONS)]
+    cards = {run.card: working(find_card(run.card), known) for run in runs}
+    table = Table(runs, profiles, cards, launches.costs, copied)
     print(f"{len(profiles)} profiles, {len(runs)} runs: {dict(Counter(run.source for run in runs))}")
     logs = fit(table, np.ones(len(runs), dtype=bool))
     models = {name: index % FOLDS for index, name in enumerate(np.random.default_rng(1).permutation(sorted(profiles)))}
@@ -213,8 +218,9 @@ def main() -> None:
             source=FITTED,
             residual=f"held-out rows: {summary(by_model, table.step_s, rows)}",
         )
-        calibration = fitted(read_time_toml(options.write), table, logs, widths)
-        write_time_toml(options.write, replace(calibration, grouped_channels_last_width=case))
+        written = fitted(read_time_toml(options.write), table, logs, widths)
+        written = replace(written, grouped_channels_last_width=case, launch=launches.costs)
+        write_time_toml(options.write, written)
 
 
 def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[EvidenceLevel, Width]) -> TimeCalibration:
@@ -261,13 +267,6 @@ def fitted(old: TimeCalibration, table: Table, logs: np.ndarray, widths: dict[Ev
         cache_ratio=coefficient(old.cache_ratio, "cache_ratio"),
         convolution=ConvolutionShapes(**shapes),
         operand_bytes_per_cycle=coefficient(old.operand_bytes_per_cycle, "operand_bytes_per_cycle"),
-        launch=replace(
-            old.launch,
-            kernel_s=coefficient(old.launch.kernel_s, "launch_kernel_s"),
-            reference_hz=Coefficient(
-                value=3.4e9, unit="Hz", source="turbo clock of the EPYC 7742 of the launch-bound runs"
-            ),
-        ),
         width=(
             measured,
             *(

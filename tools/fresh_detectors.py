@@ -25,7 +25,7 @@ from statistics import geometric_mean
 
 import msgspec
 import numpy as np
-from check_detector_time import HOST, PERSONS, VARYING_PIXELS, measured_ratios, unfitted_width
+from check_detector_time import PERSONS, UNKNOWN, VARYING_PIXELS, measured_ratios, slowness_of, unfitted_width
 from msgspec import Struct
 from published_detectors import FASTER, KEYPOINT, MASK, TABLE_CARD, published_cases
 
@@ -42,7 +42,6 @@ from canitrain.core.recipe import CacheMode, Optimizer, Recipe, Strategy
 from canitrain.core.unknown_machine import unknown_machine
 from canitrain.estimate.communication import exchange
 from canitrain.estimate.handover import handover
-from canitrain.estimate.launches import kernel_launch_s
 from canitrain.estimate.positives import positive_share
 from canitrain.estimate.shapes import time_shape
 from canitrain.estimate.step_time import StepTime, step_time
@@ -321,7 +320,7 @@ def alone_s(run: Fresh, profile: ModelProfile, dataset: Dataset, calibration: Ca
             recipe,
             shape_of(run, profile, dataset),
             find_card(run.card),
-            cpu=HOST,
+            slowness=slowness_of(calibration, told=False),
             bench=None,
             calibration=calibration.time,
             handover=handover(profile, recipe, dataset, calibration.host),
@@ -337,7 +336,7 @@ def as_it_ran_s(run: Fresh, profile: ModelProfile, dataset: Dataset, calibration
     """The same with the host that the source tells, and what is known of the library's own host work."""
     ran, time, card = run.row.ran, calibration.time, find_card(run.card)
     recipe, shape = recipe_of(run, profile), shape_of(run, profile, dataset)
-    cpu = cpu_of(run.row.host, HOST) if run.row.host else HOST
+    slowness = slowness_of(calibration, told=True)
     if ran.early:
         alone = msgspec.structs.replace(time.positives_per_box, value=1.0)
         time = msgspec.structs.replace(time, positives_per_box=alone)
@@ -352,15 +351,14 @@ def as_it_ran_s(run: Fresh, profile: ModelProfile, dataset: Dataset, calibration
             copied_image_s=copied_bytes / costs.copied_bytes_per_s.value,
             reads_after=frozenset(ran.reads_after),
         )
-    step = step_time(profile, recipe, shape, card, cpu=cpu, bench=None, calibration=time, handover=own)
+    step = step_time(profile, recipe, shape, card, slowness=slowness, bench=None, calibration=time, handover=own)
     step_s = _step_s(step) + ran.batch_s
     share = positive_share(MOST_POSITIVES, shape.boxes, time.positives_per_box.value)
     step_s += ran.sample_s * run.batch_size * MOST_POSITIVES * share
     if ran.head_launches is not None:
         traced = [g.kernels for g in step.groups if g.phase is Phase.FORWARD and g.stage.startswith(HEAD_STAGES)]
-        step_s += (ran.head_launches - sum(traced)) * kernel_launch_s(cpu, time.launch)
-    slowness = kernel_launch_s(cpu, time.launch) / time.launch.kernel_s.value
-    step_s += ran.tensors_read * UPDATE_LAUNCHES * time.launch.optimizer_kernel_s.value * slowness
+        step_s += slowness * (ran.head_launches - sum(traced)) * time.launch.code_kernel_s.value
+    step_s += slowness * ran.tensors_read * UPDATE_LAUNCHES * time.launch.optimizer_kernel_s.value
     if ran.exchanged_after:
         step_s += _hidden_exchange_s(run, profile, calibration)
     return step_s

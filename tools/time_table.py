@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from time_entries import Entry, entries_of
-from timed_runs import TimedAddition, TimedRun
+from timed_runs import PLAIN_LOOP, TimedAddition, TimedRun
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.polynomial import BatchShape
-from canitrain.core.profile import ModelProfile, WorkKind
-from canitrain.core.time_calibration import Layout, Rate
+from canitrain.core.profile import ModelProfile, Phase, WorkKind
+from canitrain.core.time_calibration import LaunchCosts, Layout, Rate
 from canitrain.estimate.device_rates import CONVOLUTIONS, effective_precision, operand_bytes, peak_flops_per_s, rate_of
+from canitrain.estimate.launches import around_kernels_s, stage_launches_s
 
 KINDS = tuple(WorkKind)
 CELLS = tuple(
@@ -52,7 +53,6 @@ LONE_PRIORS = {
     "convolution_kernel_s": (10e-6, 0.7),
     "half_convolution_kernel_s": (10e-6, 0.7),
     "evaluation_norm": (1.0, 0.3),
-    "launch_kernel_s": (40e-6, 0.3),
     "copy_ratio": (1.0, 0.7),
     "bytes_per_cycle": (40.0, 0.7),
     "operand_bytes_per_cycle": (4000.0, 0.7),
@@ -71,7 +71,8 @@ LONE_PRIORS = {
     "many_groups_bandwidth": (0.5, 0.5),
 }
 LONE = {name: place for place, name in enumerate(LONE_PRIORS)}
-LAUNCH_STEP_S = 1e-3
+RGB_FP32_BYTES = 12
+"""Of one input pixel."""
 PASSES = {"timm train": 14.0}
 """SGD with Nesterov momentum and weight decay; 12 without Nesterov, see ``[[optimizer]]``."""
 
@@ -105,16 +106,23 @@ class Table:
         runs: Sequence[TimedRun | TimedAddition],
         profiles: Mapping[str, ModelProfile],
         cards: Mapping[str, GpuSpec],
+        launch: LaunchCosts,
+        copied_bytes_per_s: float,
     ) -> None:
-        """Evaluate the profiles at the runs' batches; ``cards`` are keyed as the runs name them."""
+        """Evaluate the profiles at the runs' batches; ``cards`` are keyed as the runs name them.
+
+        ``launch`` is what launches cost and ``copied_bytes_per_s`` the rate of copies from pageable memory: both are
+        known, not fitted here.
+        """
         self.runs = list(runs)
         self.cards = [cards[run.card] for run in runs]
         columns: list[tuple[float, ...]] = []
-        update_s, kernels = [], []
+        update_s, host_s, copied_s = [], [], []
         for index, (run, card) in enumerate(zip(runs, self.cards, strict=True)):
-            own = [self._column(index, run, entry, card) for entry in self._entries(run, profiles, card)]
-            columns += own
-            kernels.append(sum(column[8] for column in own))
+            entries = list(self._entries(run, profiles, card))
+            columns += [self._column(index, run, entry, card) for entry in entries]
+            host_s.append(self._host_s(run, entries, profiles, launch) if run.training else 0.0)
+            copied_s.append(self._copied_bytes(run) / copied_bytes_per_s)
             passes_of_update = PASSES.get(run.source, 12.0) if run.training else 0.0
             parameter_bytes = profiles[run.model].trainable_parameter_bytes if run.training else 0.0
             update_s.append(parameter_bytes * passes_of_update / card.memory_bytes_per_s / 0.8)
@@ -125,7 +133,7 @@ class Table:
         self.compute_s, self.traffic_s, self.kernel_bytes, self.starts = (table[i] for i in range(5, 9))
         self.wanted_operand_bytes_per_cycle, self.per_output, self.per_term = (table[i] for i in range(9, 12))
         self.step_s = np.array([run.step_s for run in runs])
-        self.update_s, self.host_kernels = np.array(update_s), np.array(kernels)
+        self.update_s, self.host_s, self.copied_s = np.array(update_s), np.array(host_s), np.array(copied_s)
         self.training = np.array([run.training for run in runs])
         cycle = [card.memory_bytes_per_s / (card.multiprocessors * card.boost_hz) for card in self.cards]
         self.wanted_bytes_per_cycle = np.array(cycle)
@@ -153,6 +161,31 @@ class Table:
         shape = BatchShape(batch_size=run.batch_size, pixels=run.image_size**2, boxes=0)
         rates = {kind: rate_of(kind, precision, card) for kind in WorkKind}
         return entries_of(profiles[run.model].traces[precision], shape, rates, training=run.training)
+
+    def _host_s(
+        self,
+        run: TimedRun | TimedAddition,
+        entries: Sequence[Entry],
+        profiles: Mapping[str, ModelProfile],
+        launch: LaunchCosts,
+    ) -> float:
+        """Launches of a training step. A plain loop sets every gradient to zero, a kernel a parameter tensor."""
+        starts_s = 0.0
+        for phase, backward in ((Phase.FORWARD, False), (Phase.BACKWARD, True)):
+            kernels = dict.fromkeys(WorkKind, 0.0)
+            for entry in entries:
+                if entry.backward is backward:
+                    kernels[entry.kind] += entry.starts
+            starts_s += stage_launches_s(phase, kernels, launch)
+        if run.source == PLAIN_LOOP:
+            around_s = profiles[run.model].parameter_tensors * launch.optimizer_kernel_s.value
+        else:
+            around_s = around_kernels_s(0.0, launch)
+        return run.host_slowness * (starts_s + around_s)
+
+    def _copied_bytes(self, run: TimedRun | TimedAddition) -> float:
+        """A plain loop copies its images from pageable memory inside the clock, and the host waits for that."""
+        return run.batch_size * run.image_size**2 * RGB_FP32_BYTES if run.source == PLAIN_LOOP else 0.0
 
     def _column(self, index: int, run: TimedRun | TimedAddition, entry: Entry, card: GpuSpec) -> tuple[float, ...]:
         layout = (Layout.NHWC if run.channels_last else Layout.NCHW) if entry.rate is Rate.FP16 else None
@@ -221,7 +254,6 @@ class Table:
         kernels_s = larger * both ** (1 / power)
         starts = self.starts * lone[self.start]
         device_s = np.bincount(self.run, kernels_s + copies + starts, n) + self.update_s
-        host_s = np.where(self.training, self.host_kernels * value["launch_kernel_s"] + LAUNCH_STEP_S, 0.0)
         by_compute, by_traffic = kernels_s * left / both, kernels_s * right / both
         with np.errstate(divide="ignore", invalid="ignore"):
             spread = np.nan_to_num(left * np.log(left)) + np.nan_to_num(right * np.log(right))
@@ -252,7 +284,5 @@ class Table:
             (lone_place("overlap_power"), by_power),
         ):
             slope += np.bincount(self.run * len(logs) + column, amount, n * len(logs)).reshape(n, -1)
-        by_host = host_s > device_s
-        slope[by_host] = 0.0
-        slope[by_host, FIRST_LONE + LONE["launch_kernel_s"]] = (self.host_kernels * value["launch_kernel_s"])[by_host]
-        return np.maximum(device_s, host_s), slope
+        slope[self.host_s > device_s] = 0.0
+        return np.maximum(device_s, self.host_s) + self.copied_s, slope

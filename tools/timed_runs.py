@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,8 @@ OTHER_MODEL = ("ig_resnext101_32x16d", "ig_resnext101_32x48d", "ecaresnext50t_32
 
 Two old names lead to ResNeXt-101 32x8d, one had 2, 2, 2, 2 blocks, and TResNet has lost its in-place batch norm.
 """
+PLAIN_LOOP = "plain loop"
+"""Source of runs whose loop has no optimizer, sets gradients to zero and copies its images inside the clock."""
 FOLDED = ("mobileone", "fastvit", "repvit", "repvgg", "repghost", "mobileclip", "levit")
 """Their branches are folded into one convolution for inference, which a trace of a training step does not show."""
 LARGE_BYTES = 1e8
@@ -80,6 +82,8 @@ class TimedRun:
     image_size: int
     step_s: float
     source: str
+    host_slowness: float = 1.0
+    """How many times as long a launch takes as today's; 1, which hardly ever decides, where the host is not known."""
 
 
 def timm_runs(path: Path) -> Iterator[TimedRun]:
@@ -107,8 +111,10 @@ def timm_runs(path: Path) -> Iterator[TimedRun]:
         )
 
 
-def published_runs(path: Path) -> Iterator[TimedRun]:
+def published_runs(path: Path, host_slowness: Mapping[str, float]) -> Iterator[TimedRun]:
     """Classifiers on one GPU of ``published.csv``: NVIDIA's ResNet-50 and torchvision models in a plain loop.
+
+    ``host_slowness`` is of the plain loop's hosts, by card.
 
     Rows of one configuration and card are averaged (geometric mean). Whole-model half precision is not AMP: left out.
     """
@@ -139,7 +145,8 @@ def published_runs(path: Path) -> Iterator[TimedRun]:
             batch_size=batch,
             image_size=224,
             step_s=math.exp(sum(map(math.log, all_s)) / len(all_s)),
-            source={"lambdal": "DLE ResNet-50", "ryujaehun": "plain loop"}.get(source, "DLE table"),
+            host_slowness=host_slowness.get(card, 1.0) if source == "ryujaehun" else 1.0,
+            source={"lambdal": "DLE ResNet-50", "ryujaehun": PLAIN_LOOP}.get(source, "DLE table"),
         )
 
 
@@ -153,6 +160,7 @@ class TimedAddition:
     source: str = "addition"
     model: str = ""
     training: bool = False
+    host_slowness: float = 1.0
     channels_last: bool = False
     precision: Precision = Precision.FP32
     batch_size: int = 0

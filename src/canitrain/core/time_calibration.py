@@ -137,10 +137,16 @@ class ClockPower(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class LaunchCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the Python process pays to keep a GPU busy."""
+    """What the Python process pays to keep a GPU busy, with today's torch at ``reference_hz``."""
 
-    kernel_s: Coefficient
-    """Host time a kernel of forward and backward, at ``reference_hz``."""
+    library_kernel_s: Coefficient
+    """Host time a convolution, norm or matrix product: calls of cuDNN, cuBLAS and the like."""
+    layer_kernel_s: Coefficient
+    """Host time any other kernel of the forward pass of layers: activations, sums."""
+    code_kernel_s: Coefficient
+    """Host time a kernel of Python code without layers: matching of boxes, sampling, losses."""
+    backward_kernel_s: Coefficient
+    """Host time any other kernel of the backward pass, which autograd asks for."""
     optimizer_kernel_s: Coefficient
     """Host time a kernel inside the optimizer or the EMA update."""
     foreach_tensors_per_kernel: Coefficient
@@ -148,7 +154,9 @@ class LaunchCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     step_s: Coefficient
     """Host time a step beside kernels: loop, loss read-back, scheduler."""
     reference_hz: Coefficient
-    """Turbo clock of the CPU at which these were taken; cost scales with its inverse."""
+    """Clock of the CPU at which these were taken; cost scales with its inverse."""
+    old_torch_ratio: Coefficient
+    """Cost with torch 1.x on a server of its time / with today's torch at ``reference_hz``."""
 
 
 class Links(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

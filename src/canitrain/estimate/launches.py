@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from canitrain.core.fact import value_or_none
-from canitrain.core.hardware import Cpu
+from canitrain.core.hardware import Hardware
+from canitrain.core.interval import Interval
+from canitrain.core.profile import Phase, WorkKind
 from canitrain.core.time_calibration import LaunchCosts
 
+LIBRARY_KINDS = frozenset({WorkKind.CONV, WorkKind.DEPTHWISE_CONV, WorkKind.NORM, WorkKind.GEMM})
+"""Work that torch hands to cuDNN, cuBLAS or their likes."""
+OLD_TORCH = "1"
+"""Major version of the releases that the loops of 2019 to 2021 ran with."""
 
-def launches_s(kernels: float, optimizer_kernels: float, cpu: Cpu, costs: LaunchCosts) -> float:
-    """Seconds that one thread needs for a step's launches.
 
-    Python's speed follows the turbo clock of one core; where that is unknown the reference clock stands in.
+def stage_launches_s(phase: Phase, kernels: Mapping[WorkKind, float], costs: LaunchCosts) -> float:
+    """Seconds that one thread needs for so many kernels of a stage's forward or backward pass, with today's torch."""
+    library = sum(count for kind, count in kernels.items() if kind in LIBRARY_KINDS)
+    others = sum(kernels.values()) - library
+    match phase:
+        case Phase.BACKWARD:
+            other = costs.backward_kernel_s
+        case Phase.FORWARD:
+            other = costs.layer_kernel_s if library else costs.code_kernel_s
+    return library * costs.library_kernel_s.value + others * other.value
+
+
+def around_kernels_s(optimizer_kernels: float, costs: LaunchCosts) -> float:
+    """Seconds that the same thread needs for the rest of a step, with today's torch."""
+    return costs.step_s.value + optimizer_kernels * costs.optimizer_kernel_s.value
+
+
+def host_slowness(hardware: Hardware, costs: LaunchCosts) -> Interval:
+    """How many times as long launches take as with today's torch at the reference clock.
+
+    Python's speed follows the turbo clock of one core. A release that is known to be old costs what the loops of its
+    time show. Of a machine of which neither release nor clock is known, as of published runs, anything between the two
+    may be; a described or probed one will get today's.
     """
-    at_reference_s = costs.step_s.value + optimizer_kernels * costs.optimizer_kernel_s.value
-    return kernels * kernel_launch_s(cpu, costs) + at_reference_s * _slowness(cpu, costs)
-
-
-def kernel_launch_s(cpu: Cpu, costs: LaunchCosts) -> float:
-    """Seconds that one thread needs for one kernel of the forward or backward pass."""
-    return costs.kernel_s.value * _slowness(cpu, costs)
-
-
-def _slowness(cpu: Cpu, costs: LaunchCosts) -> float:
-    clock_hz = value_or_none(cpu.max_hz) or value_or_none(cpu.base_hz) or costs.reference_hz.value
-    return costs.reference_hz.value / clock_hz
+    ratio = costs.old_torch_ratio.value
+    between = math.sqrt(ratio)
+    torch = value_or_none(hardware.software.torch)
+    clock_hz = value_or_none(hardware.cpu.max_hz) or value_or_none(hardware.cpu.base_hz)
+    if torch is not None and torch.version.partition(".")[0] == OLD_TORCH:
+        software = Interval(low=between, expected=ratio, high=ratio)
+    elif torch is None and clock_hz is None:
+        software = Interval(low=1.0, expected=between, high=ratio)
+    else:
+        software = Interval(low=1.0, expected=1.0, high=between)
+    return software.scaled(1.0 if clock_hz is None else costs.reference_hz.value / clock_hz)

@@ -20,6 +20,7 @@ from canitrain.core.time_calibration import LevelWidth, RunCosts, TimeCalibratio
 from canitrain.core.units import HOUR_S
 from canitrain.estimate.convolution_time import has_grouped_convolutions
 from canitrain.estimate.cpu_time import training_cores
+from canitrain.estimate.launches import host_slowness
 from canitrain.estimate.shapes import time_shape
 from canitrain.estimate.step_time import StepTime, step_time
 from canitrain.estimate.time_evidence import is_fitted, time_evidence
@@ -35,6 +36,14 @@ class _Step(Struct, frozen=True, kw_only=True):
     step_s: Interval
     parts: StepParts
     bottleneck: Bottleneck
+
+
+class _DeviceSteps(Struct, frozen=True, kw_only=True):
+    """A step without the feed; its ends are those of the evidence and of how fast the host may launch."""
+
+    expected: StepTime
+    low_s: float
+    high_s: float
 
 
 def run_time(  # noqa: PLR0917  the door agreed with check.py
@@ -65,28 +74,39 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
     width = _width(profile, recipe, device, calibration)
     bench = hardware.bench
 
-    def device_step(images: int) -> StepTime:
+    slowness = host_slowness(hardware, calibration.launch)
+
+    def device_step(images: int, host: float) -> StepTime:
         shape = time_shape(profile, recipe, dataset, images)
         return step_time(
             profile,
             recipe,
             shape,
             device,
-            cpu=hardware.cpu,
+            slowness=host,
             bench=bench,
             calibration=calibration,
             handover=feed.handover,
         )
 
-    def fed(images: int, step: StepTime, rates: FeedRates) -> _Step:
-        return _with_feed(step, feed, rates, batch_size=images, recipe=recipe, device=device, width=width)
+    def device_steps(images: int) -> _DeviceSteps:
+        step = device_step(images, slowness.expected)
+        return _DeviceSteps(
+            expected=step,
+            low_s=device_step(images, slowness.low).training_s * width.low_ratio,
+            high_s=device_step(images, slowness.high).training_s * width.high_ratio,
+        )
 
-    full = device_step(batch_size)
-    later = fed(batch_size, full, feed.later if recipe.epochs > 1 else feed.first)
+    def fed(images: int, steps: _DeviceSteps, rates: FeedRates) -> _Step:
+        return _with_feed(steps, feed, rates, batch_size=images, recipe=recipe, device=device, width=width)
+
+    whole = device_steps(batch_size)
+    full = whole.expected
+    later = fed(batch_size, whole, feed.later if recipe.epochs > 1 else feed.first)
 
     steps, rest = divmod(dataset.images, batch_size * recipe.all_gpus)
     rest_a_gpu = math.ceil(rest / recipe.all_gpus)
-    last = device_step(rest_a_gpu) if rest else None
+    last = device_steps(rest_a_gpu) if rest else None
     costs = calibration.run
     validation_s = _validation_s(profile, recipe, dataset, batch_size=batch_size, step=full, feed=feed, costs=costs)
     fixed_s = validation_s + costs.epoch_s.value + _checkpoint_s(profile, recipe, hardware, calibration)
@@ -94,7 +114,7 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
 
     def epoch(rates: FeedRates) -> Interval:
         short = exactly(0.0) if last is None else fed(rest_a_gpu, last, rates).step_s
-        return _sum(fed(batch_size, full, rates).step_s.scaled(steps), short, fixed)
+        return _sum(fed(batch_size, whole, rates).step_s.scaled(steps), short, fixed)
 
     first_epoch_s = epoch(feed.first)
     epoch_s = epoch(feed.later) if recipe.epochs > 1 else first_epoch_s
@@ -135,7 +155,7 @@ def _width(profile: ModelProfile, recipe: Recipe, device: GpuSpec | Cpu, calibra
 
 
 def _with_feed(
-    step: StepTime,
+    steps: _DeviceSteps,
     feed: Feed,
     rates: FeedRates,
     *,
@@ -148,6 +168,7 @@ def _with_feed(
 
     On a CPU loading shares the cores and is part of the device's seconds.
     """
+    step = steps.expected
     images = batch_size * recipe.gpus
     on_cpu = isinstance(device, Cpu)
     sharing_s = feed.image_s * images / training_cores(device) if isinstance(device, Cpu) else 0.0
@@ -170,9 +191,9 @@ def _with_feed(
     together = max if feed.overlaps else _plus
     return _Step(
         step_s=Interval(
-            low=together(parts.training_s * width.low_ratio, loading.low, storing.low),
+            low=together(steps.low_s + sharing_s * width.low_ratio, loading.low, storing.low),
             expected=parts.step_s,
-            high=together(parts.training_s * width.high_ratio, loading.high, storing.high),
+            high=together(steps.high_s + sharing_s * width.high_ratio, loading.high, storing.high),
         ),
         parts=parts,
         bottleneck=_bottleneck(step, parts, on_cpu=on_cpu),

@@ -13,11 +13,11 @@ from canitrain.core.network import NetworkUse
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Phase, Precision, Trace, WorkKind
 from canitrain.core.recipe import Recipe, Strategy
-from canitrain.core.time_calibration import TimeCalibration
+from canitrain.core.time_calibration import LaunchCosts, TimeCalibration
 from canitrain.estimate.communication import Exchange, exchange, launched_replicas, straggling_s
 from canitrain.estimate.cpu_time import cpu_rates
 from canitrain.estimate.device_rates import DeviceRates, effective_precision, gpu_rates
-from canitrain.estimate.launches import kernel_launch_s, launches_s
+from canitrain.estimate.launches import around_kernels_s, stage_launches_s
 from canitrain.estimate.roofline import GroupTime, group_times
 from canitrain.estimate.timeline import Segment, together_s
 from canitrain.estimate.update_time import trained_parameter_bytes, update_work
@@ -49,6 +49,11 @@ class StepTime(Struct, frozen=True, kw_only=True):
     def compute_s(self) -> float:
         """Device seconds: forward, backward and update."""
         return sum(group.time_s for group in self.groups) + self.optimizer_s
+
+    @property
+    def training_s(self) -> float:
+        """The whole step, as long as images come in time."""
+        return max(self.compute_s, self.launches_s) + self.waits_s + self.handover_s + self.communication_s
 
     @property
     def forward_s(self) -> float:
@@ -85,14 +90,14 @@ def step_time(
     shape: BatchShape,
     device: GpuSpec | Cpu,
     *,
-    cpu: Cpu,
+    slowness: float,
     bench: Bench | None,
     calibration: TimeCalibration,
     handover: Handover = NO_HANDOVER,
 ) -> StepTime:
-    """One step at ``shape`` (images a GPU) on ``device``; ``cpu`` is the host that launches.
+    """One step at ``shape`` (images a GPU) on ``device``, whose host launches ``slowness`` times as slowly as today's.
 
-    A CPU trains in fp32 whatever the recipe's precision.
+    A CPU trains in fp32 whatever the recipe's precision, and launches nothing.
     """
     if isinstance(device, Cpu):
         rates = cpu_rates(device, bench, calibration)
@@ -104,12 +109,9 @@ def step_time(
     groups = group_times(trace, shape, recipe, rates, positives_per_box=per_box)
     update = update_work(profile, recipe, calibration)
     steps = accumulation_steps(recipe, shape.batch_size)
-    forward_kernels = sum(group.kernels for group in groups if group.phase is Phase.FORWARD)
-    kernels = sum(group.kernels for group in groups)
     launch = calibration.launch
     replicas = launched_replicas(recipe.strategy, recipe.all_gpus)
-    kernel_s = kernel_launch_s(cpu, launch) * replicas
-    *forward, backward = _segments(trace, groups, shape, kernel_s)
+    *forward, backward = _segments(trace, groups, shape, launch, slowness * replicas)
     shared = exchange(
         recipe.strategy,
         gpus=recipe.all_gpus,
@@ -123,14 +125,14 @@ def step_time(
         card=device,
         links=calibration.links,
     )
-    forward_launches_s = launches_s(forward_kernels, 0.0, cpu, launch)
-    all_launches_s = launches_s(kernels, update.kernels / steps, cpu, launch) * replicas + shared.host_s
+    around_s = slowness * replicas * around_kernels_s(update.kernels / steps, launch) + shared.host_s
+    all_launches_s = sum(segment.host_s for segment in (*forward, backward)) + around_s
     optimizer_s = _traffic_s(update.traffic_bytes, rates) / steps
     # The gradient scaler reads whether a gradient overflowed before it lets the optimizer step.
     waits = 1.0 if recipe.precision is Precision.AMP else 0.0
     after = (
         Segment(host_s=0.0, device_s=0.0, waits=waits),
-        Segment(host_s=all_launches_s - kernels * kernel_s, device_s=optimizer_s),
+        Segment(host_s=around_s, device_s=optimizer_s),
     )
     alone_s = together_s((*forward, backward, *after))
     in_loop_s = together_s(_looped(forward, backward, after, handover, shape.batch_size))
@@ -146,7 +148,8 @@ def step_time(
         optimizer_s=optimizer_s,
         launches_s=all_launches_s,
         waits_s=max(0.0, alone_s - max(device_s, all_launches_s)),
-        forward_launches_s=forward_launches_s,
+        forward_launches_s=sum(segment.host_s for segment in forward) / replicas
+        + slowness * around_kernels_s(0.0, launch),
         handover_s=max(0.0, in_loop_s - alone_s),
         communication_s=exposed_s + waiting_s,
         network=_network(recipe, shared, exposed_s, calibration),
@@ -154,18 +157,26 @@ def step_time(
     )
 
 
-def _segments(trace: Trace, groups: Sequence[GroupTime], shape: BatchShape, kernel_s: float) -> tuple[Segment, ...]:
+def _segments(
+    trace: Trace, groups: Sequence[GroupTime], shape: BatchShape, launch: LaunchCosts, slowness: float
+) -> tuple[Segment, ...]:
     """Forward stages in order, then the backward pass, which nothing stops."""
 
-    def segment(own: Sequence[GroupTime], waits: float) -> Segment:
-        host_s = kernel_s * sum(group.kernels for group in own)
-        return Segment(host_s=host_s, device_s=sum(group.time_s for group in own), waits=waits)
+    def segment(phase: Phase, own: Sequence[GroupTime], waits: float) -> Segment:
+        kernels = dict.fromkeys(WorkKind, 0.0)
+        for group in own:
+            kernels[group.kind] += group.kernels
+        device_s = sum(group.time_s for group in own)
+        return Segment(host_s=slowness * stage_launches_s(phase, kernels, launch), device_s=device_s, waits=waits)
 
-    forward = [group for group in groups if group.phase is Phase.FORWARD]
+    forward: dict[str, list[GroupTime]] = {stage.name: [] for stage in trace.stages}
+    for group in groups:
+        if group.phase is Phase.FORWARD:
+            forward[group.stage].append(group)
     backward = [group for group in groups if group.phase is Phase.BACKWARD]
     return (
-        *(segment([g for g in forward if g.stage == stage.name], stage.waits.at(shape)) for stage in trace.stages),
-        segment(backward, 0.0),
+        *(segment(Phase.FORWARD, forward[stage.name], stage.waits.at(shape)) for stage in trace.stages),
+        segment(Phase.BACKWARD, backward, 0.0),
     )
 
 

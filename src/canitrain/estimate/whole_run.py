@@ -9,6 +9,7 @@ from canitrain.core.report import EvidenceSummary, Scaling, StageMemory
 from canitrain.core.target import CpuTarget
 from canitrain.estimate.feed import feed
 from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps, obstacle_after, shares_of
+from canitrain.estimate.launches import host_slowness
 from canitrain.estimate.memory_by_batch import memory_by_batch
 from canitrain.estimate.memory_evidence import memory_evidence
 from canitrain.estimate.memory_timeline import memory_timeline
@@ -95,7 +96,7 @@ def stages(question: Question, run: RunEstimate, calibration: Calibration) -> tu
         recipe,
         time_shape(profile, recipe, dataset, run.batch_size),
         question.device,
-        cpu=hardware.cpu,
+        slowness=host_slowness(hardware, calibration.time.launch).expected,
         bench=hardware.bench,
         calibration=calibration.time,
     )
