@@ -41,13 +41,10 @@ from canitrain.core.dataset import Dataset
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.profile import ModelProfile, Phase, Precision, Stage, Work, WorkKind
 from canitrain.core.recipe import Optimizer, Recipe
-from canitrain.core.unknown_machine import unknown_machine
 from canitrain.estimate.handover import handover
-from canitrain.estimate.launches import host_slowness
 from canitrain.estimate.shapes import time_shape
 from canitrain.estimate.step_time import StepTime, step_time
 
-UNKNOWN = unknown_machine("published run", "a published run does not say")
 COVERAGE = 0.95
 """As of the intervals of ``fit_time.py``."""
 UNEXPLAINED = "ssd300_vgg16"
@@ -92,23 +89,13 @@ def _scaled(work: dict[WorkKind, Work], share: float) -> dict[WorkKind, Work]:
     return {kind: Work(flops=times(w.flops), bytes=times(w.bytes), kernels=w.kernels) for kind, w in work.items()}
 
 
-def slowness_of(calibration: Calibration, *, told: bool) -> float:
-    """Of the host: as ``check`` takes it where nothing is known, or as torch 1.x had it, with which all these ran."""
-    slowness = host_slowness(UNKNOWN, calibration.time.launch)
-    return slowness.high if told else slowness.expected
+def predicted_s(case: Case, profile: ModelProfile, dataset: Dataset, calibration: Calibration) -> float:
+    """Seconds of one step without a loader."""
+    return predicted_step(case, profile, dataset, calibration).training_s
 
 
-def predicted_s(
-    case: Case, profile: ModelProfile, dataset: Dataset, calibration: Calibration, *, told: bool = False
-) -> float:
-    """Seconds of one step without a loader; ``told`` that it ran with torch 1.x."""
-    return predicted_step(case, profile, dataset, calibration, told=told).training_s
-
-
-def predicted_step(
-    case: Case, profile: ModelProfile, dataset: Dataset, calibration: Calibration, *, told: bool
-) -> StepTime:
-    """One step of ``case`` by the estimate."""
+def predicted_step(case: Case, profile: ModelProfile, dataset: Dataset, calibration: Calibration) -> StepTime:
+    """One step of ``case`` by the estimate; all ran with torch 1.x."""
     recipe = Recipe(
         precision=Precision(case.precision),
         optimizer=Optimizer.SGD_MOMENTUM,
@@ -139,7 +126,7 @@ def predicted_step(
         recipe,
         shape,
         card,
-        slowness=slowness_of(calibration, told=told),
+        slowness=calibration.time.launch.old_torch_ratio.value,
         bench=None,
         calibration=calibration.time,
         handover=handover(profile, recipe, dataset, calibration.host),
@@ -235,12 +222,12 @@ def main() -> None:
         step_s = predicted_s(case, profile, dataset, calibration)
         if case.casts_with_apex and apex and apex.exists():
             profile = load_model(str(apex))
-        as_it_ran_s = predicted_s(case, profile, dataset, calibration, told=True)
+        as_it_ran_s = predicted_s(case, profile, dataset, calibration)
         if case.source == AUTOCAST and case.precision == Precision.AMP.value:
             # Its training process decodes, and the scaler has just waited for the device.
             as_it_ran_s += case.batch_size * decode_s
         if not case.timed_to_end:
-            as_it_ran_s -= still_queued_s(profile, predicted_step(case, profile, dataset, calibration, told=True))
+            as_it_ran_s -= still_queued_s(profile, predicted_step(case, profile, dataset, calibration))
         said, ran = step_s / measured_s - 1, as_it_ran_s / measured_s - 1
         for group in (case.group, f"all, {case.precision}", "all"):
             errors.setdefault(group, []).append(said)

@@ -90,9 +90,7 @@ def host_bound_rows(folder: Path, profiles: Mapping[str, ModelProfile], known: C
     ]
 
 
-def _row(
-    model: str, card: str, profile: ModelProfile, step_s: float, copied_s: float, costs: LaunchCosts
-) -> LaunchRow:
+def _row(model: str, card: str, profile: ModelProfile, step_s: float, copied_s: float, costs: LaunchCosts) -> LaunchRow:
     shape = BatchShape(batch_size=IMAGES, pixels=float(PIXELS), boxes=0.0)
     library, other_s = 0.0, profile.parameter_tensors * costs.optimizer_kernel_s.value
     for stage in profile.traces[Precision.FP32].stages:

@@ -25,7 +25,7 @@ from statistics import geometric_mean
 
 import msgspec
 import numpy as np
-from check_detector_time import PERSONS, UNKNOWN, VARYING_PIXELS, measured_ratios, slowness_of, unfitted_width
+from check_detector_time import PERSONS, VARYING_PIXELS, measured_ratios, unfitted_width
 from msgspec import Struct
 from published_detectors import FASTER, KEYPOINT, MASK, TABLE_CARD, published_cases
 
@@ -320,7 +320,7 @@ def alone_s(run: Fresh, profile: ModelProfile, dataset: Dataset, calibration: Ca
             recipe,
             shape_of(run, profile, dataset),
             find_card(run.card),
-            slowness=slowness_of(calibration, told=False),
+            slowness=calibration.time.launch.old_torch_ratio.value,
             bench=None,
             calibration=calibration.time,
             handover=handover(profile, recipe, dataset, calibration.host),
@@ -336,7 +336,7 @@ def as_it_ran_s(run: Fresh, profile: ModelProfile, dataset: Dataset, calibration
     """The same with the host that the source tells, and what is known of the library's own host work."""
     ran, time, card = run.row.ran, calibration.time, find_card(run.card)
     recipe, shape = recipe_of(run, profile), shape_of(run, profile, dataset)
-    slowness = slowness_of(calibration, told=True)
+    slowness = time.launch.old_torch_ratio.value
     if ran.early:
         alone = msgspec.structs.replace(time.positives_per_box, value=1.0)
         time = msgspec.structs.replace(time, positives_per_box=alone)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
 from canitrain.accuracy.groups import summarize
-from canitrain.accuracy.host import UNKNOWN_HOST
+from canitrain.accuracy.host import UNKNOWN_HOST, with_releases
 from canitrain.core.accuracy import Accuracy, AccuracyRow, Figure, MemoryKind, Run, Skipped
 from canitrain.core.calibration import Calibration
 from canitrain.core.dataset import Dataset
 from canitrain.core.feed import Feed, FeedRates
+from canitrain.core.hardware import Hardware
 from canitrain.core.interval import Interval, exactly
 from canitrain.core.recipe import Recipe
 from canitrain.core.report import GpuMemory, Time
@@ -83,7 +84,7 @@ def _compare(run: Run, dataset: Dataset, calibration: Calibration) -> Iterable[A
 def _step_row(run: Run, dataset: Dataset, calibration: Calibration) -> AccuracyRow:
     """The step where it was measured, else images a second."""
     measurement = run.measurement
-    step_s = _time(run, run.recipe, dataset, calibration).step_s
+    step_s = _span(run, run.recipe, dataset, calibration, lambda time: time.step_s)
     compared = None if run.hardware is None else "waits for the loader"
     if measurement.step_s is not None:
         return AccuracyRow(
@@ -101,7 +102,7 @@ def _epoch_row(run: Run, epoch_s: float, dataset: Dataset, calibration: Calibrat
     """An epoch with what the row says of it; where it does not say whether it validated, the interval holds both."""
     validated = run.measurement.epoch_validated
     alone, whole = (
-        _time(run, replace(run.recipe, validation=validation), dataset, calibration).epoch_s
+        _span(run, replace(run.recipe, validation=validation), dataset, calibration, lambda time: time.epoch_s)
         for validation in (False, True)
     )
     predicted = whole if validated else alone
@@ -118,12 +119,22 @@ def _epoch_row(run: Run, epoch_s: float, dataset: Dataset, calibration: Calibrat
     return AccuracyRow(run=run, figure=Figure.EPOCH_S, measured=epoch_s, predicted=predicted, compared=compared)
 
 
-def _time(run: Run, recipe: Recipe, dataset: Dataset, calibration: Calibration) -> Time:
+def _span(
+    run: Run, recipe: Recipe, dataset: Dataset, calibration: Calibration, figure: Callable[[Time], Interval]
+) -> Interval:
+    """``figure`` with each release of PyTorch that the run may have had: expected by the likeliest."""
+    spans = [
+        figure(_time(run, recipe, dataset, calibration, host))
+        for host in with_releases(run.hardware or UNKNOWN_HOST, run.measurement)
+    ]
+    low, high = min(span.low for span in spans), max(span.high for span in spans)
+    return replace(spans[0], low=low, high=high)
+
+
+def _time(run: Run, recipe: Recipe, dataset: Dataset, calibration: Calibration, host: Hardware) -> Time:
     if run.hardware is None:
-        host = UNKNOWN_HOST
         supply = replace(_ENDLESS_FEED, handover=handover(run.profile, recipe, dataset, calibration.host))
     else:
-        host = run.hardware
         supply = feed(run.profile, recipe, dataset, host, calibration.host)
     batch_size = run.measurement.batch_size
     return run_time(run.profile, recipe, dataset, batch_size, run.card, host, supply, calibration.time)

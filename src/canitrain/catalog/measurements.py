@@ -46,6 +46,7 @@ MORE_COLUMNS = (
     "ram_bytes",
     "storage",
     "loop",
+    "torch",
 )
 """Read where they are there; ``canitrain measure`` does not write them."""
 _KNOWN = (*COLUMNS, *MORE_COLUMNS)
@@ -53,9 +54,11 @@ _FIGURES = (*COLUMNS, "epoch_s")
 """A slip of one of these would lose a figure or take it for another run's."""
 _ALIASES = {
     "imgsz": "image_size", "img_size": "image_size", "num_workers": "workers", "cpu_cores": "cores",
+    "torch_version": "torch", "pytorch": "torch", "pytorch_version": "torch",
     "num_gpus": "gpus", "gpu_count": "gpus", "gpu_type": "gpu", "gpu_name": "gpu",
 }  # fmt: skip
 """Names that training scripts and their loggers give to the same things."""
+_RELEASE = re.compile(r"\d+(\.\d+)+")
 _OTHERS = frozenset({"epoch", "epochs"})
 """Columns of logs that count epochs: no slips of ``epoch_s``."""
 REQUIRED_COLUMNS = ("model", "batch_size", "gpu")
@@ -200,6 +203,7 @@ def _measurement(path: Path, table: Table, line: tuple[int, tuple[str, ...]], *,
         ram_bytes=field("ram_bytes").size_bytes(least=_LEAST_RAM_BYTES),
         storage=_storage(field("storage")),
         loop=field("loop").text,
+        torch=_release(field("torch")),
     )
 
 
@@ -210,6 +214,12 @@ def _kind(field: Field) -> MemoryKind | None:
     if kind is None:
         raise field.wrong("", f"it is one of {', '.join(kind.value for kind in MemoryKind)}, or empty")
     return kind
+
+
+def _release(field: Field) -> str | None:
+    if field.text is None or _RELEASE.match(field.text):
+        return field.text
+    raise field.wrong(", not a release of PyTorch", "write 1.13 or 2.13.0, or leave it empty")
 
 
 def _storage(field: Field) -> StorageKind | None:

@@ -84,6 +84,8 @@ class Measurement(Struct, frozen=True, kw_only=True):
     storage: StorageKind | None = None
     loop: str | None = None
     """Whose training loop ran; ``None`` is that of the model's library."""
+    torch: str | None = None
+    """Release of PyTorch that ran."""
 
 
 class Run(Struct, frozen=True, kw_only=True):

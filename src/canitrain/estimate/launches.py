@@ -38,17 +38,16 @@ def host_slowness(hardware: Hardware, costs: LaunchCosts) -> Interval:
     """How many times as long launches take as with today's torch at the reference clock.
 
     Python's speed follows the turbo clock of one core. A release that is known to be old costs what the loops of its
-    time show. Of a machine of which neither release nor clock is known, as of published runs, anything between the two
-    may be; a described or probed one will get today's.
+    time show, release and processor together; without one, today's will be installed. The processor's generation, of
+    which the clock says nothing, takes up to half of the way (of the ratio's logarithm), the whole where not even the
+    clock is known.
     """
     ratio = costs.old_torch_ratio.value
-    between = math.sqrt(ratio)
+    halfway = math.sqrt(ratio)
     torch = value_or_none(hardware.software.torch)
     clock_hz = value_or_none(hardware.cpu.max_hz) or value_or_none(hardware.cpu.base_hz)
     if torch is not None and torch.version.partition(".")[0] == OLD_TORCH:
-        software = Interval(low=between, expected=ratio, high=ratio)
-    elif torch is None and clock_hz is None:
-        software = Interval(low=1.0, expected=between, high=ratio)
+        software = Interval(low=halfway, expected=ratio, high=ratio)
     else:
-        software = Interval(low=1.0, expected=1.0, high=between)
+        software = Interval(low=1.0, expected=1.0, high=ratio if clock_hz is None else halfway)
     return software.scaled(1.0 if clock_hz is None else costs.reference_hz.value / clock_hz)
