@@ -122,6 +122,7 @@ def step_time(
         backward_s=together_s((*forward, backward)) - together_s(forward),
         card=device,
         links=calibration.links,
+        overlaps=not handover.delays_exchange,
     )
     forward_launches_s = launches_s(forward_kernels, 0.0, cpu, launch)
     all_launches_s = launches_s(kernels, update.kernels / steps, cpu, launch) * replicas + shared.host_s
@@ -135,7 +136,9 @@ def step_time(
     alone_s = together_s((*forward, backward, *after))
     in_loop_s = together_s(_looped(forward, backward, after, handover, shape.batch_size))
     straggling = calibration.links.straggler_ratio[profile.size_rule].value
+    handover_s = max(0.0, in_loop_s - alone_s)
     waiting_s = straggling_s(alone_s, recipe.all_gpus, straggling)
+    waiting_s += straggling_s(handover_s, recipe.all_gpus, handover.late_ratio)
     exposed_s = shared.exposed_s
     if recipe.strategy is Strategy.DDP:
         # The device's stream waits for the exchange; the host launches the update meanwhile.
@@ -147,7 +150,7 @@ def step_time(
         launches_s=all_launches_s,
         waits_s=max(0.0, alone_s - max(device_s, all_launches_s)),
         forward_launches_s=forward_launches_s,
-        handover_s=max(0.0, in_loop_s - alone_s),
+        handover_s=handover_s,
         communication_s=exposed_s + waiting_s,
         network=_network(recipe, shared, exposed_s, calibration),
         network_bound=shared.network_bound and exposed_s > waiting_s,
