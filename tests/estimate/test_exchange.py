@@ -184,3 +184,24 @@ def test_a_card_helps_that_brings_a_quarter_of_what_it_could(seconds, useful):
     ]
     assert last_that_helps(rows).gpus == useful
     assert obstacle_after(rows, rows[useful - 1]) is (None if useful == len(rows) else Bottleneck.COMMUNICATION)
+
+
+@pytest.mark.parametrize(
+    ("longest", "strategy", "nodes", "obstacle"),
+    [
+        (Bottleneck.GPU_COMPUTE, Strategy.DDP, 1, Bottleneck.COMMUNICATION),
+        (Bottleneck.GPU_MEMORY_BANDWIDTH, Strategy.DP, 1, Bottleneck.COMMUNICATION),
+        (Bottleneck.LAUNCHES, Strategy.DDP, 1, Bottleneck.COMMUNICATION),
+        (Bottleneck.GPU_COMPUTE, Strategy.DDP, 2, Bottleneck.NETWORK),
+        # One process launches for all of them, and one host loads for all of them.
+        (Bottleneck.LAUNCHES, Strategy.DP, 1, Bottleneck.LAUNCHES),
+        (Bottleneck.DECODE, Strategy.DDP, 1, Bottleneck.DECODE),
+        (Bottleneck.STORAGE, Strategy.DDP, 1, Bottleneck.STORAGE),
+    ],
+)
+def test_more_cards_never_fail_for_what_each_does_for_itself(longest, strategy, nodes, obstacle):
+    rows = [
+        ScalingRow(gpus=gpus, nodes=nodes if gpus > 1 else 1, images_per_s=100.0, total_s=10.0, bottleneck=longest)
+        for gpus in (1, 2)
+    ]
+    assert obstacle_after(rows, rows[0], strategy) is obstacle
