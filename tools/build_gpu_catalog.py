@@ -26,7 +26,7 @@ NUMBERS = {
     "fp32": "fp32_tflops", "tf32": "tf32_tflops", "fp16": "fp16_tflops", "bf16": "bf16_tflops",
 }  # fmt: skip
 WHOLE = {"sms": "multiprocessors", "year": "year"}
-FLAGS = {"laptop": "laptop", "unified": "unified_memory", "ecc": "inline_ecc"}
+FLAGS = {"laptop": "laptop", "unified": "unified_memory", "ecc": "inline_ecc", "bridge": "link_bridge"}
 LISTS = {"aliases": "aliases", "detected": "detected_names"}
 TEXTS = {"target": "target", "pcie": "pcie"}
 LANES_PER_UNIT = {Vendor.AMD: 64, Vendor.INTEL: 128}

@@ -48,6 +48,17 @@ def test_every_card_is_plausible(card: GpuSpec) -> None:
     assert card.tf32_flops_per_s is None or card.bf16_flops_per_s is not None
 
 
+def test_only_cards_in_slots_take_a_bridge() -> None:
+    linked = [card for card in CARDS if card.link_bytes_per_s is not None]
+    socketed = ("SXM", "HBM3", "H20", "H800", "GH200", "B100", "B200", "B300", "GB200", "GB300", "MI3")
+    joined = {card.name for card in linked if not card.link_bridge}
+    bridged = {card.name for card in linked if card.link_bridge}
+
+    assert bridged >= {"GeForce RTX 3090", "A40", "H100 NVL", "A100 80GB PCIe"}
+    assert all(any(word in name for word in socketed) for name in joined), joined
+    assert not any(card.link_bridge for card in CARDS if card.link_bytes_per_s is None)
+
+
 def test_every_generation_is_used_by_a_card_or_reserved_for_an_older_one() -> None:
     used = {card.generation for card in CARDS}
 

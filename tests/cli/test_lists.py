@@ -40,6 +40,13 @@ def test_details_of_one_card_say_where_the_numbers_come_from(capsys: pytest.Capt
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_a_card_tells_whether_its_links_take_a_bridge(capsys: pytest.CaptureFixture[str]) -> None:
+    bridged, joined = _text(capsys, "gpus", "rtx3090"), _text(capsys, "gpus", "A100-SXM4-80GB")
+
+    assert "56.2 GB/s each way, over a bridge that is sold apart" in " ".join(bridged.split())
+    assert "bridge" not in joined
+
+
 def test_details_of_one_model_name_the_implementation_and_its_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     text = _text(capsys, "models", "yolov5m")
 

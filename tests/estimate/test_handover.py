@@ -144,3 +144,49 @@ def test_a_handover_never_shortens_a_step_nor_adds_more_than_itself_and_its_wait
 def test_every_loop_says_where_its_facts_are_from():
     assert all(loop.source for loop in HOST.loop)
     assert len({loop.name for loop in HOST.loop}) == len(HOST.loop)
+
+
+def several(loop: Handover, gpus: int, precision: Precision = Precision.AMP) -> StepTime:
+    return step_time(
+        PROFILE,
+        msgspec.structs.replace(RECIPE, precision=precision, gpus=gpus, effective_batch_size=IMAGES * gpus),
+        BatchShape(batch_size=IMAGES, pixels=640.0 * 640, boxes=7.0),
+        CARD,
+        cpu=CPU,
+        bench=None,
+        calibration=CALIBRATION,
+        handover=loop,
+    )
+
+
+def test_several_processes_wait_for_the_batch_that_comes_last():
+    late = msgspec.structs.replace(SLOW, late_ratio=0.25)
+    found, usual = several(late, 4), several(SLOW, 4)
+
+    # Two doublings, each a quarter of what is not hidden.
+    assert found.communication_s - usual.communication_s == pytest.approx(2 * 0.25 * usual.handover_s)
+    assert found.handover_s == usual.handover_s > 0.1
+    assert several(late, 1) == several(SLOW, 1)
+
+
+def test_only_the_loop_whose_logs_tell_of_waiting_waits_for_late_batches_or_delays_its_exchange():
+    told = {loop.name for loop in HOST.loop if in_loop(loop.name).late_ratio}
+    delayed = {loop.name for loop in HOST.loop if in_loop(loop.name).delays_exchange}
+
+    assert told == delayed == {"maskrcnn-benchmark"}
+
+
+def test_an_exchange_after_the_backward_pass_lengthens_the_step():
+    delayed = several(Handover(delays_exchange=True), 2)
+
+    assert delayed.communication_s > several(Handover(), 2).communication_s
+    assert several(Handover(delays_exchange=True), 1) == several(Handover(), 1)
+
+
+@given(st.integers(1, 16), st.floats(0, 0.1), st.floats(0, 1), st.booleans())
+def test_more_equal_gpus_never_shorten_a_step(gpus, image_s, late_ratio, delays):
+    loop = Handover(image_s=image_s, late_ratio=late_ratio, delays_exchange=delays)
+    few, many = several(loop, gpus), several(loop, gpus + 1)
+
+    assert many.communication_s >= few.communication_s
+    assert many.handover_s == few.handover_s

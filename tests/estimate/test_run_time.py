@@ -175,7 +175,8 @@ def test_every_optimizer_moves_at_least_gradient_parameter_and_result(optimizer)
 
 def test_ddp_hides_the_exchange_under_the_backward_pass_but_for_the_last_bucket():
     links = CALIBRATION.links
-    shared = {"gradient_bytes": 400e6, "parameter_tensors": 100, "batch_bytes": 1e8, "card": CARD, "links": links}
+    peers = replace(CARD, name="RTX A4000")
+    shared = {"gradient_bytes": 400e6, "parameter_tensors": 100, "batch_bytes": 1e8, "card": peers, "links": links}
     hidden = exchange(Strategy.DDP, gpus=4, backward_s=100.0, **shared)
     bare = exchange(Strategy.DDP, gpus=4, backward_s=0.0, **shared)
     rate = 31.5e9 * links.pcie_ratio.value
@@ -185,7 +186,8 @@ def test_ddp_hides_the_exchange_under_the_backward_pass_but_for_the_last_bucket(
 
 
 def test_several_nodes_go_at_the_speed_of_the_network():
-    shared = {"gradient_bytes": 400e6, "parameter_tensors": 100, "batch_bytes": 1e8, "card": CARD}
+    peers = replace(CARD, name="RTX A4000")
+    shared = {"gradient_bytes": 400e6, "parameter_tensors": 100, "batch_bytes": 1e8, "card": peers}
     one = exchange(Strategy.DDP, gpus=8, backward_s=0.0, links=CALIBRATION.links, **shared)
     two = exchange(Strategy.DDP, gpus=8, nodes=2, backward_s=0.0, links=CALIBRATION.links, **shared)
     assert two.exposed_s > 5 * one.exposed_s

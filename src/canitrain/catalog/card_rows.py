@@ -34,6 +34,7 @@ class CardRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     """``4.0 x16``."""
     link_gb_per_s: float | None = None
     """One direction, all links."""
+    link_bridge: bool = False
     tdp_w: float | None = None
     year: int | None = None
     laptop: bool = False
@@ -93,6 +94,7 @@ def spec_of(row: CardRow, vendor: Vendor) -> GpuSpec:
         compute_capability=row.target if row.target != architecture.generation.value else None,
         pcie_bytes_per_s=None if row.pcie is None else _pcie_bytes_per_s(row.pcie),
         link_bytes_per_s=None if row.link_gb_per_s is None else row.link_gb_per_s * GB_BYTES,
+        link_bridge=row.link_bridge,
         tdp_w=row.tdp_w,
         year=row.year,
         laptop=row.laptop,

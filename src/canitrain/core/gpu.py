@@ -79,6 +79,11 @@ class GpuSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     """One direction."""
     link_bytes_per_s: float | None = None
     """NVLink, Infinity Fabric or Xe Link between cards, one direction, all links of a card together."""
+    link_bridge: bool = False
+    """Its links take a bridge, which is sold apart and joins two cards (a few kinds: four), not all of a host.
+
+    Source: NVIDIA on NVLink bridges, AMD on Infinity Fabric Link bridges.
+    """
     tdp_w: float | None = None
     year: int | None = None
     laptop: bool = False

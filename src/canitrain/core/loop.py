@@ -50,6 +50,10 @@ class Loop(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Models for which there is one tensor more, a byte for each pixel and object."""
     taken_s_per_image: Coefficient | None = None
     """What taking over costs by the loop's own logs, in place of a count of tensors."""
+    late_batch_ratio: Coefficient | None = None
+    """What waiting for the later of two processes' batches adds to a hand-over that nothing hides, each doubling."""
+    delays_exchange: bool = False
+    """Whether several GPUs exchange their gradients after the backward pass, not during it."""
     source: str
 
 
@@ -74,6 +78,9 @@ class Handover(Struct, frozen=True, kw_only=True):
     copied_image_s: float = 0.0
     """Host and device: copying an image to the device, before which the device has to be through with the last step."""
     reads_after: frozenset[StepPart] = frozenset()
+    late_ratio: float = 0.0
+    """What several processes wait for the last one's batch: share of a hand-over that nothing hides, each doubling."""
+    delays_exchange: bool = False
 
     def taken_s(self, images: int) -> float:
         """Host seconds until a batch is in the training process's hands."""

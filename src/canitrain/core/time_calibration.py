@@ -165,6 +165,8 @@ class Links(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     link_ratio: Coefficient
     """Share of the datasheet rate that an all-reduce over NVLink or the like reaches."""
     pcie_ratio: Coefficient
+    host_memory_bytes_per_s: Coefficient
+    """What each card of a ring reaches whose neighbours it cannot reach but through the host's memory."""
     default_pcie_bytes_per_s: Coefficient
     """Where the card's row has no PCIe rate."""
     network_bytes_per_s: Coefficient
@@ -172,7 +174,7 @@ class Links(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     network_ratio: Coefficient
     """Share of the line rate that an all-reduce between nodes reaches."""
     straggler_ratio: dict[SizeRule, Coefficient]
-    """What waiting for the slower of two equal GPUs adds to a step's device time, and each doubling again."""
+    """What waiting for the slower of two equal GPUs adds to the step of one, and each doubling again."""
     overlap_ratio: Coefficient
     """Share of the backward pass under which the exchange can hide."""
     bucket_bytes: Coefficient

@@ -7,9 +7,17 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from canitrain.core.gpu import GpuSpec
+from canitrain.core.gpu import Generation, GpuSpec
 from canitrain.core.recipe import Strategy
 from canitrain.core.time_calibration import Links
+
+PEERLESS = "GeForce"
+PEERLESS_SINCE = frozenset({Generation.TURING, Generation.AMPERE, Generation.ADA, Generation.BLACKWELL})
+"""Cards that NVIDIA's driver lets reach each other's memory over NVLink at most, never over PCIe.
+
+Source: ``CANNOT Access Peer`` on an RTX 2080 Ti (nccl-tests issue 117) and an RTX 3090 (nccl issue 1127); NVIDIA on its
+developer forum of the RTX 4090.
+"""
 
 
 class Exchange(Struct, frozen=True, kw_only=True):
@@ -28,10 +36,21 @@ class Exchange(Struct, frozen=True, kw_only=True):
 
 
 def ring_bytes_per_s(card: GpuSpec, links: Links) -> float:
-    """What an all-reduce inside one host reaches: the card's own links where it has any, else PCIe."""
-    if card.link_bytes_per_s is not None:
+    """What an all-reduce inside one host reaches: links that join all of its cards, else PCIe.
+
+    Cards that cannot reach each other over PCIe meet in the host's memory. Bridges are not counted on: they are sold
+    apart and join pairs, so that the ring of more cards is as slow as its way from pair to pair.
+    """
+    if card.link_bytes_per_s is not None and not card.link_bridge:
         return card.link_bytes_per_s * links.link_ratio.value
-    return pcie_bytes_per_s(card, links)
+    if reaches_peers(card):
+        return pcie_bytes_per_s(card, links)
+    return min(links.host_memory_bytes_per_s.value, pcie_bytes_per_s(card, links))
+
+
+def reaches_peers(card: GpuSpec) -> bool:
+    """Whether a card reads and writes the memory of another one over PCIe."""
+    return not (card.name.startswith(PEERLESS) and card.generation in PEERLESS_SINCE)
 
 
 def pcie_bytes_per_s(card: GpuSpec, links: Links) -> float:
@@ -76,13 +95,15 @@ def exchange(
     backward_s: float,
     card: GpuSpec,
     links: Links,
+    overlaps: bool = True,
 ) -> Exchange:
     """The exchange of one step among ``gpus`` cards in all.
 
     Args:
         strategy: DDP averages gradients in a ring, each card sending and receiving 2 (n - 1) / n of them (Patarasuk and
             Yuan 2009); all but the last bucket hide under the backward pass. DataParallel scatters the batch from GPU
-            0, copies the weights to every replica and adds the gradients up there, with one Python process for all.
+            0, hands the weights and then the gradients from card to card, each once, with one Python process for all
+            (torch/csrc/cuda/comm.cpp broadcasts and torch/nn/parallel/comm.py reduces by NCCL).
         gpus: Cards over all nodes.
         nodes: Hosts, ``gpus / nodes`` cards in each; chunks flow through links and network at once, so that the slower
             of the two decides.
@@ -93,6 +114,7 @@ def exchange(
         backward_s: From the first kernel of one card's backward pass to its last, with what they wait for launches.
         card: Any of the equal cards.
         links: Calibration.
+        overlaps: Whether the loop exchanges gradients during the backward pass.
     """
     if gpus == 1:
         return Exchange(exposed_s=0.0, host_s=0.0)
@@ -108,8 +130,9 @@ def exchange(
             hops = gpus / nodes + 2 * math.log2(nodes)
             ring_s = byte_s * gradient_bytes + links.latency_s.value * hops
             last_s = byte_s * min(gradient_bytes, links.bucket_bytes.value)
+            hidden_s = links.overlap_ratio.value * backward_s if overlaps else 0.0
             return Exchange(
-                exposed_s=max(ring_s - links.overlap_ratio.value * backward_s, last_s),
+                exposed_s=max(ring_s - hidden_s, last_s),
                 host_s=0.0,
                 ring_s=ring_s,
                 sent_bytes=passes * gradient_bytes,
@@ -117,7 +140,7 @@ def exchange(
             )
         case Strategy.DP:
             replicas = gpus - 1
-            copied_bytes = 2 * replicas * gradient_bytes + batch_bytes * replicas / gpus
+            copied_bytes = 2 * gradient_bytes + batch_bytes * replicas / gpus
             host_s = replicas * parameter_tensors * links.replicate_tensor_s.value
             return Exchange(exposed_s=copied_bytes / inside_bytes_per_s, host_s=host_s)
         case _:

@@ -12,13 +12,19 @@ from canitrain.core.feed import Feed
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Hardware
 from canitrain.core.profile import ModelProfile
-from canitrain.core.recipe import Recipe
+from canitrain.core.recipe import Recipe, Strategy
 from canitrain.core.report import Bottleneck, ScalingRow
 from canitrain.core.time_calibration import TimeCalibration
 from canitrain.estimate.run_time import run_time
 
 LEAST_SHARE = 0.25
 """Another GPU or node helps where it brings at least this share of what it could bring at best."""
+
+EACH_ITS_OWN = {
+    Strategy.DDP: {Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH, Bottleneck.LAUNCHES},
+    Strategy.DP: {Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH},
+}
+"""What takes a GPU as long whether there are others or not, so that more of them cannot fail for it."""
 
 
 def shares_of(recipe: Recipe) -> tuple[Recipe, ...]:
@@ -68,13 +74,21 @@ def last_that_helps(rows: Sequence[ScalingRow]) -> ScalingRow:
     return rows[-1]
 
 
-def obstacle_after(rows: Sequence[ScalingRow], useful: ScalingRow) -> Bottleneck | None:
-    """What steps on more cards than ``useful`` wait for; ``None`` where those steps would be faster all the same."""
+def obstacle_after(
+    rows: Sequence[ScalingRow], useful: ScalingRow, strategy: Strategy = Strategy.DDP
+) -> Bottleneck | None:
+    """What steps on more cards than ``useful`` wait for; ``None`` where those steps would be faster all the same.
+
+    Where the longest part of such a step is each GPU's own, it is the exchange that makes it longer than on fewer.
+    """
     if useful is rows[-1]:
         return None
     following = rows[rows.index(useful) + 1]
-    faster = following.images_per_s / useful.images_per_s - 1 >= _least_gain(useful, following)
-    return None if faster else following.bottleneck
+    if following.images_per_s / useful.images_per_s - 1 >= _least_gain(useful, following):
+        return None
+    if following.bottleneck in EACH_ITS_OWN[strategy]:
+        return Bottleneck.NETWORK if following.nodes > 1 else Bottleneck.COMMUNICATION
+    return following.bottleneck
 
 
 def _least_gain(row: ScalingRow, following: ScalingRow) -> float:

@@ -21,7 +21,7 @@ def handover(profile: ModelProfile, recipe: Recipe, dataset: Dataset, calibratio
         return Handover()
     reads = frozenset(loop.reads_after)
     if not loop.tensors_per_image:
-        return Handover(reads_after=reads)
+        return Handover(reads_after=reads, delays_exchange=loop.delays_exchange)
     costs = calibration.handover
     copied_bytes = _copied_image_bytes(loop, profile, recipe, dataset)
     if loop.taken_s_per_image is None:
@@ -30,11 +30,14 @@ def handover(profile: ModelProfile, recipe: Recipe, dataset: Dataset, calibratio
         image_s = tensors * costs.tensor_s.value + copied_bytes / costs.mapped_bytes_per_s.value
     else:
         batch_s, image_s = 0.0, loop.taken_s_per_image.value
+    late = loop.late_batch_ratio
     return Handover(
         batch_s=batch_s,
         image_s=image_s,
         copied_image_s=copied_bytes / costs.copied_bytes_per_s.value,
         reads_after=reads,
+        late_ratio=0.0 if late is None else late.value,
+        delays_exchange=loop.delays_exchange,
     )
 
 

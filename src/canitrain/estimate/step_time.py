@@ -124,6 +124,7 @@ def step_time(
         backward_s=together_s((*forward, backward)) - together_s(forward),
         card=device,
         links=calibration.links,
+        overlaps=not handover.delays_exchange,
     )
     around_s = slowness * replicas * around_kernels_s(update.kernels / steps, launch) + shared.host_s
     all_launches_s = sum(segment.host_s for segment in (*forward, backward)) + around_s
@@ -137,7 +138,9 @@ def step_time(
     alone_s = together_s((*forward, backward, *after))
     in_loop_s = together_s(_looped(forward, backward, after, handover, shape.batch_size))
     straggling = calibration.links.straggler_ratio[profile.size_rule].value
+    handover_s = max(0.0, in_loop_s - alone_s)
     waiting_s = straggling_s(alone_s, recipe.all_gpus, straggling)
+    waiting_s += straggling_s(handover_s, recipe.all_gpus, handover.late_ratio)
     exposed_s = shared.exposed_s
     if recipe.strategy is Strategy.DDP:
         # The device's stream waits for the exchange; the host launches the update meanwhile.
@@ -150,7 +153,7 @@ def step_time(
         waits_s=max(0.0, alone_s - max(device_s, all_launches_s)),
         forward_launches_s=sum(segment.host_s for segment in forward) / replicas
         + slowness * around_kernels_s(0.0, launch),
-        handover_s=max(0.0, in_loop_s - alone_s),
+        handover_s=handover_s,
         communication_s=exposed_s + waiting_s,
         network=_network(recipe, shared, exposed_s, calibration),
         network_bound=shared.network_bound and exposed_s > waiting_s,

@@ -84,7 +84,7 @@ def scaling(question: Question, batch_size: int, calibration: Calibration) -> Sc
         rows=rows,
         useful_gpus=useful.gpus,
         useful_nodes=useful.nodes,
-        obstacle=obstacle_after(rows, useful),
+        obstacle=obstacle_after(rows, useful, recipe.strategy),
     )
 
 

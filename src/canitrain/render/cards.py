@@ -57,6 +57,7 @@ def card_details(card: GpuSpec, width: int) -> list[Line]:
     kind = [card.vendor.value, card.generation.value]
     kind += [card.compute_capability] if card.compute_capability else []
     kind += ["laptop"] if card.laptop else []
+    between = _rate(card.link_bytes_per_s)
     memory = f"{format_bytes(card.memory_bytes)}{', shared with the CPU' if card.unified_memory else ''}"
     facts = {
         "Kind": ", ".join(kind),
@@ -65,7 +66,7 @@ def card_details(card: GpuSpec, width: int) -> list[Line]:
         "Units": f"{card.multiprocessors:,} {MULTIPROCESSOR[card.vendor]} at {card.boost_hz / MHZ:,.0f} MHz",
         "L2 cache": None if card.l2_bytes is None else format_bytes(card.l2_bytes),
         "PCIe": _rate(card.pcie_bytes_per_s),
-        "Between cards": _rate(card.link_bytes_per_s),
+        "Between cards": f"{between}, over a bridge that is sold apart" if card.link_bridge else between,
         "Power": None if card.tdp_w is None else f"{card.tdp_w:,.0f} W",
         "Year": None if card.year is None else str(card.year),
         "Also called": ", ".join((*card.aliases, *card.detected_names)) or None,
