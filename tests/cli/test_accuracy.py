@@ -124,7 +124,7 @@ def test_empty_fields_mean_the_implementations_defaults(replay):
         (row(memory_bytes="6.1G"), "row 2: memory_bytes is '6.1G', and may mean two sizes"),
         (row(step_s="fast"), "row 2: step_s is 'fast', not a positive number"),
         (row(step_s="0s"), "row 2: step_s is '0s', not a positive number"),
-        (row(step_s="1:45"), "row 2: step_s is '1:45', not a positive number"),
+        (row(step_s="1:45"), "row 2: step_s is '1:45', and may mean two times"),
         (row(images_per_s='"1,234"'), "row 2: images_per_s is '1,234', and may mean two numbers"),
         (row(memory_bytes="-3"), "row 2: memory_bytes is '-3'"),
         (row(memory_bytes="8.1"), "row 2: memory_bytes is '8.1', less than any run takes"),
