@@ -97,6 +97,14 @@ def test_an_epoch_of_nobody_knows_how_many_images_is_left_out_and_said(replay):
     assert len(json.loads(out)["rows"]) == 1
 
 
+def test_an_unknown_data_set_for_the_file_is_no_row_s(replay):
+    lines, header = lines_of({"epoch_s": 900})
+    for options in ((), ("--skip-unknown",)):
+        code, out, err = replay(lines, "--dataset", "my-cows", *options, header=header)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: no dataset is called 'my-cows'\n")
+
+
 def test_an_unknown_data_set_needs_its_number_of_images(refused, replay):
     assert "row 2: no dataset is called 'my cows', and images is empty" in refused({"epoch_s": 9, "dataset": "my cows"})
     # VOC of one year is not both years, whose count is known here
@@ -134,6 +142,7 @@ def test_a_frozen_backbone_takes_less_of_both(compare):
         (MODEL, "True", "backbone"),
         (MODEL, "[10]", "backbone"),
         (MODEL, "10", "backbone"),
+        (MODEL, "10.0", "backbone"),  # as pandas writes a column with empty fields
         ("yolov5s6", "12", "backbone"),
     ],
 )
