@@ -160,7 +160,7 @@ class Row(Struct, frozen=True, kw_only=True):
     jitter: bool = False
     """Whether the shorter side is drawn from 640 to 800."""
     loop: str | None = "pinned"
-    """As ``check --loop`` knows it; mmdetection's is none of them."""
+    """As ``check --loop`` knows it; those of mmdetection 1 and 2 are none of them."""
     host: Host | None = None
     workers: int = 4
     """Loader processes a GPU."""

@@ -165,6 +165,8 @@ def test_a_bad_field_is_one_line_with_its_row_and_a_hint(replay, line, message):
         ("model,gpu,batch_size,time_ms", "has a column 'time_ms' and none called 'step_s'"),
         (HEADER.replace("memory_bytes", "GPU_mem"), "has a column 'GPU_mem' and none called 'memory_bytes'"),
         ("model,gpu,batch_size,epoch_min", "has a column 'epoch_min' and none called 'epoch_s'"),
+        ("model,gpu,batch_size,time_per_epoch", "has a column 'time_per_epoch' and none called 'epoch_s'"),
+        ("model,gpu,batch_size,imgs/sec", "has a column 'imgs/sec' and none called 'images_per_s'"),
         (HEADER.replace(",", "/"), "no column 'model'"),
         (HEADER.replace("gpu,", "", 1), "no column 'gpu'"),
         (HEADER + ",model", "two columns 'model'"),

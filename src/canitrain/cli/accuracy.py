@@ -247,7 +247,7 @@ def _ratio(option: str, text: str | None) -> float | None:
 
 
 def _missed(accuracy: Accuracy, max_median: float | None, min_coverage: float | None) -> tuple[str, ...]:
-    """What was asked for and is not so, for memory and for time, over all rows."""
+    """What was asked for and is not so, for memory, time and epochs, each over all rows."""
     found = []
     if not accuracy.rows and (max_median is not None or min_coverage is not None):
         found.append("missed: no row could be compared")
