@@ -125,6 +125,17 @@ def test_boxes_of_a_row_take_memory_and_its_pixels_loading(compare):
     assert photo["predicted"] > thumb["predicted"]
 
 
+def test_files_of_larger_images_are_larger_unless_the_row_says(compare):
+    base = {"epoch_s": 900, "images": 9000, "cores": 64, "workers": 64, "storage": "network", "ram_bytes": "64 GB"}
+    # A file as large as COCO's mean holds twelve megapixels only if a row says so.
+    small, large, packed = compare(
+        base,
+        base | {"image_pixels": "4000x3000"},
+        base | {"image_pixels": "4000x3000", "image_bytes": 163474},
+    )
+    assert small["predicted"] < packed["predicted"] < large["predicted"]
+
+
 def test_a_frozen_backbone_takes_less_of_both(compare):
     free_memory, free_step, memory, step = compare(
         *({"memory_bytes": 9e9, "memory_kind": "device", "step_s": 0.1, "freeze": text} for text in ("no", "backbone")),
