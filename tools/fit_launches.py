@@ -2,13 +2,14 @@
 
     python tools/fit_launches.py CALIBRATION_FOLDER TORCHVISION_TRACES
 
-``published.csv`` has a plain loop of torchvision's classifiers, 12 images a step, in fp32 and as ``model.half()``. Where
-half precision, which halves bytes and more than halves arithmetic, takes hardly less time than fp32 on the same card, the
-card is not what the step waits for: the half rows are then the host's time alone. Two cards have such rows, each in a host
-of its own. What torch's own kernels cost today was measured (``measure_dispatch.py``) and is kept; fitted are what a call
-of cuDNN costs beside them, the ratio of that time to today, and how much slower the second host is. The loop sets each
-gradient to zero, one kernel a parameter tensor, and copies its images from pageable memory, both inside the clock. Every
-printed error is of a model held out. ``fit_time.py`` fits the same, and writes it. Needs numpy and scipy.
+``published.csv`` has a plain loop of torchvision's classifiers, 12 images a step, in fp32 and as ``model.half()``.
+Where half precision, which halves bytes and more than halves arithmetic, takes hardly less time than fp32 on the same
+card, the card is not what the step waits for: the half rows are then the host's time alone. Two cards have such rows,
+each in a host of its own. What torch's own kernels cost today was measured (``measure_dispatch.py``) and is kept;
+fitted are what a call of cuDNN costs beside them, the ratio of that time to today, and how much slower the second
+host is. The loop sets each gradient to zero, one kernel a parameter tensor, and copies its images from pageable
+memory, both inside the clock. Every printed error is of a model held out. ``fit_time.py`` fits the same, and writes
+it. Needs numpy and scipy.
 """
 
 from __future__ import annotations
@@ -84,13 +85,15 @@ def host_bound_rows(folder: Path, profiles: Mapping[str, ModelProfile], known: C
             if SOURCE in row["source"]:
                 measured[row["model"], row["gpu_key"], "half" in row["precision"]] = float(row["s_per_iter"])
     return [
-        _row(model, card, profiles[model], half_s, copied_s, known.time.launch)
+        _row(model, profiles[model], known.time.launch, host=CARDS.index(card), copied_s=copied_s, step_s=half_s)
         for (model, card, half), half_s in sorted(measured.items())
         if half and card in CARDS and model in profiles and half_s >= HOST_BOUND * measured[model, card, False]
     ]
 
 
-def _row(model: str, card: str, profile: ModelProfile, step_s: float, copied_s: float, costs: LaunchCosts) -> LaunchRow:
+def _row(
+    model: str, profile: ModelProfile, costs: LaunchCosts, *, host: int, copied_s: float, step_s: float
+) -> LaunchRow:
     shape = BatchShape(batch_size=IMAGES, pixels=float(PIXELS), boxes=0.0)
     library, other_s = 0.0, profile.parameter_tensors * costs.optimizer_kernel_s.value
     for stage in profile.traces[Precision.FP32].stages:
@@ -101,7 +104,7 @@ def _row(model: str, card: str, profile: ModelProfile, step_s: float, copied_s: 
             other_s += stage_launches_s(phase, kernels, costs) - calls * costs.library_kernel_s.value
     return LaunchRow(
         model=model,
-        host=CARDS.index(card),
+        host=host,
         library_kernels=library,
         other_s=other_s,
         copied_s=copied_s,

@@ -2,10 +2,10 @@
 
     python tools/measure_dispatch.py
 
-Python, modules, autograd and the dispatcher cost the same whatever device works. Chains of operators on a hundred numbers
-say so for layers; heads and losses of real detectors, on images so small that arithmetic is next to nothing, for the code
-between layers, by the kernels that the tracer counts for them. What CUDA's driver and cuDNN add is not in it. Processor
-seconds, the least of many rounds. Needs torch, torchvision and yolov5; half a minute.
+Python, modules, autograd and the dispatcher cost the same whatever device works. Chains of operators on a hundred
+numbers say so for layers; heads and losses of real detectors, on images so small that arithmetic is next to nothing,
+for the code between layers, by the kernels that the tracer counts for them. What CUDA's driver and cuDNN add is not
+in it. Processor seconds, the least of many rounds. Needs torch, torchvision and yolov5; half a minute.
 """
 
 from __future__ import annotations

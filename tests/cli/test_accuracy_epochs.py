@@ -97,6 +97,14 @@ def test_an_epoch_of_nobody_knows_how_many_images_is_left_out_and_said(replay):
     assert len(json.loads(out)["rows"]) == 1
 
 
+def test_an_unknown_data_set_for_the_file_is_no_row_s(replay):
+    lines, header = lines_of({"epoch_s": 900})
+    for options in ((), ("--skip-unknown",)):
+        code, out, err = replay(lines, "--dataset", "my-cows", *options, header=header)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: no dataset is called 'my-cows'\n")
+
+
 def test_an_unknown_data_set_needs_its_number_of_images(refused, replay):
     assert "row 2: no dataset is called 'my cows', and images is empty" in refused({"epoch_s": 9, "dataset": "my cows"})
     # VOC of one year is not both years, whose count is known here
@@ -117,6 +125,17 @@ def test_boxes_of_a_row_take_memory_and_its_pixels_loading(compare):
     assert photo["predicted"] > thumb["predicted"]
 
 
+def test_files_of_larger_images_are_larger_unless_the_row_says(compare):
+    base = {"epoch_s": 900, "images": 9000, "cores": 64, "workers": 64, "storage": "network", "ram_bytes": "64 GB"}
+    # A file as large as COCO's mean holds twelve megapixels only if a row says so.
+    small, large, packed = compare(
+        base,
+        base | {"image_pixels": "4000x3000"},
+        base | {"image_pixels": "4000x3000", "image_bytes": 163474},
+    )
+    assert small["predicted"] < packed["predicted"] < large["predicted"]
+
+
 def test_a_frozen_backbone_takes_less_of_both(compare):
     free_memory, free_step, memory, step = compare(
         *({"memory_bytes": 9e9, "memory_kind": "device", "step_s": 0.1, "freeze": text} for text in ("no", "backbone")),
@@ -134,6 +153,7 @@ def test_a_frozen_backbone_takes_less_of_both(compare):
         (MODEL, "True", "backbone"),
         (MODEL, "[10]", "backbone"),
         (MODEL, "10", "backbone"),
+        (MODEL, "10.0", "backbone"),  # as pandas writes a column with empty fields
         ("yolov5s6", "12", "backbone"),
     ],
 )
@@ -150,7 +170,13 @@ def test_frozen_layers_are_written_in_several_ways(compare, model, text, same_as
         ({"freeze": "12"}, "row 2: freeze is '12'"),
         ({"freeze": "10", "model": "fasterrcnn"}, "row 2: freeze is '10'"),
         ({"epoch_s": "1.5 fortnights"}, "row 2: epoch_s is '1.5 fortnights', not a positive number"),
-        ({"epoch_s": "45:30"}, "row 2: epoch_s is '45:30', not a positive number"),
+        ({"epoch_s": "45:30"}, "row 2: epoch_s is '45:30', and may mean two times"),
+        ({"step_s": "1.2.3 ms"}, "row 2: step_s is '1.2.3 ms', not a positive number"),
+        ({"step_s": "0 ms"}, "row 2: step_s is '0 ms', not a positive number"),
+        ({"epoch_s": "9" * 30 + " h"}, "h', more than any run has"),
+        ({"memory_bytes": "1.2.3 GB"}, "row 2: memory_bytes is '1.2.3 GB', not a positive number"),
+        ({"memory_bytes": "9" * 20 + " TB"}, "TB', more than any run has"),
+        ({"image_pixels": "9" * 20 + "x" + "9" * 20}, "', more than any run has"),
         ({"epoch_validated": "sometimes"}, "row 2: epoch_validated is 'sometimes'"),
         ({"images": "2.5"}, "row 2: images is '2.5', not a whole number"),
         ({"images": "0"}, "row 2: images is '0', not a positive number"),
@@ -208,6 +234,12 @@ def test_epochs_are_a_group_of_their_own_and_the_text_says_what_they_hold(replay
     assert "1 with an estimated loader; 2 without cores" in said
     assert max(map(len, out.splitlines())) <= 80
     assert "hours an epoch" in picture.read_text()
+
+
+def test_a_slip_of_a_unit_does_not_run_into_the_next_column(replay):
+    lines, header = lines_of({"images_per_s": "1.25"})
+    _, out, _ = replay(lines, header=header)
+    assert "time, all                          1   >999 %   >999 %   >999 %    0.0 %" in out
 
 
 def test_an_epoch_shorter_than_its_own_steps_is_told(replay):

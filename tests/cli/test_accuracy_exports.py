@@ -85,6 +85,10 @@ def test_counts_may_have_thousands(rows_of):
             b"model;batch_size;gpu;step_s\nyolov5s;16;T4;1.234\nyolov5s;16;T4;0,5\n",
             "step_s is '1.234', and may mean two",
         ),
+        (
+            b"model;batch_size;gpu;step_s\nyolov5s;16;T4;1.234 s\nyolov5s;16;T4;0,5\n",
+            "step_s is '1.234 s', and may mean two",
+        ),
         (b'model,batch_size,gpu,step_s\nyolov5s,16,T4,"1,234"\n', "step_s is '1,234', and may mean two"),
     ],
 )

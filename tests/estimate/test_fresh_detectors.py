@@ -1,4 +1,4 @@
-"""Published runs of ``tools/fresh_detectors.py``: how rows become cases, and what is added to a step as it ran."""
+"""Published runs of ``tools/fresh_rows.py``: how rows become cases, and what is added to a step as it ran."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
-from fresh_detectors import ROWS, Fresh, alone_s, as_it_ran_s, fresh_runs, profile_of
+from fresh_detectors import alone_s, as_it_ran_s, profile_of
+from fresh_rows import ROWS, Fresh, fresh_runs
 
 from canitrain.catalog import load_calibration, load_dataset
 

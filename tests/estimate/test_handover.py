@@ -27,14 +27,14 @@ SLOW = Handover(batch_s=0.01, image_s=0.02)
 """A batch of eight: 0.17 s of the host."""
 
 
-def of_library(name: str, family: str = "pencil"):
+def of_library(name: str):
     own = msgspec.structs.replace(PROFILE.implementation, library=name)
-    return msgspec.structs.replace(PROFILE, implementation=own, family=family)
+    return msgspec.structs.replace(PROFILE, implementation=own)
 
 
-def in_loop(loop: str | None, library: str = "pencil", family: str = "pencil") -> Handover:
-    recipe = msgspec.structs.replace(RECIPE, loop=loop)
-    return handover(of_library(library, family), recipe, DATASET, HOST)
+def in_loop(loop: str | None, library: str = "pencil", workers: int = 4) -> Handover:
+    recipe = msgspec.structs.replace(RECIPE, loop=loop, workers=workers)
+    return handover(of_library(library), recipe, DATASET, HOST)
 
 
 def timed(given_batch: Handover, precision: Precision = Precision.FP32, launch_s: float = 1e-6) -> StepTime:
@@ -53,23 +53,30 @@ def timed(given_batch: Handover, precision: Precision = Precision.FP32, launch_s
 
 
 def test_torchvision_takes_an_image_over_tensor_by_tensor_and_copies_it_as_stored():
-    # Image, boxes, labels, image_id, area, iscrowd: 6 tensors; 0.3 megapixels of 3 floats: 3.6 MB.
+    # Image, boxes, labels, masks, area, iscrowd: 6 tensors; 0.3 megapixels of 3 floats and 7 objects' bytes: 5.7 MB.
     found = in_loop(None, "torchvision")
 
     assert found.batch_s == COSTS.batch_s.value
-    assert found.image_s == pytest.approx(6 * COSTS.tensor_s.value + 3.6e6 / COSTS.mapped_bytes_per_s.value)
-    assert found.copied_image_s == pytest.approx(3.6e6 / COSTS.copied_bytes_per_s.value)
+    assert found.image_s == pytest.approx(6 * COSTS.tensor_s.value + 5.7e6 / COSTS.mapped_bytes_per_s.value)
+    assert found.copied_image_s == pytest.approx(5.7e6 / COSTS.copied_bytes_per_s.value)
     assert found.reads_after == {StepPart.FORWARD, StepPart.UPDATE}
 
 
-def test_masks_are_a_tensor_more_with_a_byte_for_each_pixel_and_object():
-    # 300,000 pixels of 12 + 7 bytes.
-    masks = in_loop(None, "torchvision", "maskrcnn")
+def test_detectron2_takes_single_images_over_and_puts_batches_together_itself():
+    # 640 x 640 as trained, three bytes a pixel.
+    found = in_loop("detectron2", "torchvision")
+    image_bytes = 640 * 640 * 3
 
-    assert masks.copied_image_s == pytest.approx(5.7e6 / COSTS.copied_bytes_per_s.value)
-    assert masks.image_s - in_loop(None, "torchvision").image_s == pytest.approx(
-        COSTS.tensor_s.value + 2.1e6 / COSTS.mapped_bytes_per_s.value
-    )
+    taken_s = COSTS.batch_s.value + 3 * COSTS.tensor_s.value + image_bytes / COSTS.mapped_bytes_per_s.value
+    assert found.taken_s(IMAGES) == pytest.approx(IMAGES * taken_s)
+
+
+@pytest.mark.parametrize("loop", [None, "maskrcnn-benchmark"])
+def test_without_loader_processes_nothing_is_taken_over_but_still_copied(loop):
+    alone, beside = (in_loop(loop, "torchvision", workers=workers) for workers in (0, 1))
+
+    assert alone.taken_s(IMAGES) == 0.0
+    assert alone.copied_s(IMAGES) == beside.copied_s(IMAGES) > 0.0
 
 
 def test_a_loop_whose_logs_say_what_a_batch_costs_counts_no_tensors():

@@ -11,7 +11,8 @@ from canitrain.core.dataset import Dataset
 def images_of(measurement: Measurement, known: Dataset) -> Dataset:
     """Images like those of ``known``, with what the row says of them put over it.
 
-    Validation images are in the known proportion where only the training images are said.
+    Validation images are in the known proportion where only the training images are said, and files where only the
+    pixels are.
     """
     row = measurement
     images = known.images if row.images is None else row.images
@@ -19,12 +20,16 @@ def images_of(measurement: Measurement, known: Dataset) -> Dataset:
     validation_images = row.validation_images
     if validation_images is None:
         validation_images = round(known.validation_images * images / known.images)
+    image_pixels = known.image_pixels if row.image_pixels is None else row.image_pixels
+    image_bytes = row.image_bytes
+    if image_bytes is None:
+        image_bytes = known.image_bytes * image_pixels / known.image_pixels
     return replace(
         known,
         images=images,
         validation_images=validation_images,
-        image_bytes=row.image_bytes or known.image_bytes,
-        image_pixels=row.image_pixels or known.image_pixels,
+        image_bytes=image_bytes,
+        image_pixels=image_pixels,
         boxes_mean=boxes_mean,
         boxes_max=max(known.boxes_max, boxes_mean),
     )

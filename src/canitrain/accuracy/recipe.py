@@ -82,7 +82,7 @@ def _workers(measurement: Measurement, profile: ModelProfile) -> int:
 def _freeze(measurement: Measurement, profile: ModelProfile) -> Freeze:
     if measurement.freeze is None:
         return Freeze.NONE
-    text = measurement.freeze.lower()
+    text = measurement.freeze.lower().removesuffix(".0")
     layers = _YOLOV5_P6_BACKBONE_LAYERS if profile.name.endswith("6") else _YOLOV5_BACKBONE_LAYERS
     counted = profile.implementation.library == "yolov5" and text.strip("[]") == str(layers)
     freeze = Freeze.BACKBONE if counted else _FREEZES.get(text)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from canitrain.core.errors import InputError
-from canitrain.core.limits import LARGEST_COUNT, LARGEST_NUMBER
+from canitrain.core.limits import LARGEST_BYTES, LARGEST_COUNT, LARGEST_NUMBER
 from canitrain.core.units import HOUR_S, MINUTE_S, parse_bytes, parse_duration
 
 _EMPTY = frozenset({"", "-", "n/a", "na", "nan", "none", "null", "#n/a"})
@@ -17,7 +17,8 @@ _EMPTY = frozenset({"", "-", "n/a", "na", "nan", "none", "null", "#n/a"})
 _YES, _NO = frozenset({"yes", "y", "true", "1", "on"}), frozenset({"no", "n", "false", "0", "off"})
 _SPACES = r"\s\u00a0\u202f"
 """Some write them between thousands."""
-_WORDS = ((r"hours?|hrs?", "h"), (r"minutes?|mins?", "min"), (r"seconds?|secs?", "s"))
+_WORDS = ((r"hours?|hrs?", "h"), (r"minutes?|mins?", "min"), (r"milliseconds?|msecs?", "ms"), (r"seconds?|secs?", "s"))
+_MILLISECOND_S = 1e-3
 _NUMBER_HINT = "base units, like 0.25, or empty"
 _DURATION_HINT = "seconds, or with a unit: 250 ms, 1.5h, 1h45m, 1:45:00"
 _BYTES_HINT = "write bytes, or a unit: 8.1 GB are 8.1e9, 7700 MiB 8.07e9"
@@ -54,14 +55,7 @@ class Field(Struct, frozen=True, kw_only=True):
         """A positive number, or one from ``least`` on, up to ``most``."""
         if self.text is None:
             return None
-        number = self._float(self.text, whole=False)
-        low = number <= 0 if least is None else number < least
-        if not math.isfinite(number) or low:
-            what = "a positive number" if least is None else f"a number from {least:g} on"
-            raise self.wrong(f", not {what}", hint)
-        if number > most:
-            raise self.wrong(", more than any run has", hint)
-        return number
+        return self._within(self._float(self.text, whole=False), least=least, most=most, hint=hint)
 
     def count(self, *, counts: str, least: int = 1, most: int = LARGEST_COUNT) -> int | None:
         """A whole number from ``least`` to ``most``, also when written ``16.0`` or ``118,287``."""
@@ -86,11 +80,11 @@ class Field(Struct, frozen=True, kw_only=True):
             seconds = int(clock[1]) * HOUR_S + int(clock[2]) * MINUTE_S + float(clock[3])
         elif re.search(r"[a-zA-Z]\s*$", text) and text.lower() != "inf":
             seconds = self._with_unit(text)
+        elif re.fullmatch(r"\d+:\d\d", text):
+            raise self.wrong(", and may mean two times", f"write {text}:00, with hours, or 0:{text}, without")
         else:
             return self.number(hint=_DURATION_HINT)
-        if seconds <= 0:
-            raise self.wrong(", not a positive number", _DURATION_HINT)
-        return seconds
+        return self._within(seconds, hint=_DURATION_HINT)
 
     def size_bytes(self, *, least: float) -> float | None:
         """Bytes, or a size with its unit; a bare G is refused, for logs mean 1e9 by it and tools 2**30."""
@@ -104,17 +98,19 @@ class Field(Struct, frozen=True, kw_only=True):
         if match is None:
             size = self.number(hint=_BYTES_HINT)
         else:
-            size = float(parse_bytes(f"{self._float(match[1], whole=False):f} {match[2]}{match[3]}"))
+            unit_bytes = parse_bytes(f"1 {match[2]}{match[3]}")
+            size = self._within(self._float(match[1], whole=False) * unit_bytes, most=LARGEST_BYTES, hint=_BYTES_HINT)
         if size is not None and size < least:
             raise self.wrong(", less than any run takes", _BYTES_HINT)
         return size
 
     def pixels(self) -> float | None:
         """Width x height, multiplied out or not."""
+        hint = "width x height, like 1920x1080"
         match = re.fullmatch(r"(\d+)\s*[x\u00d7*]\s*(\d+)", (self.text or "").lower())
         if match is None:
-            return self.number(hint="width x height, like 1920x1080")
-        return float(match[1]) * float(match[2]) or self.number(hint="width x height, like 1920x1080")
+            return self.number(hint=hint)
+        return self._within(float(match[1]) * float(match[2]), hint=hint)
 
     def yes_no(self, *, meaning: str) -> bool | None:
         """``yes`` or ``no``, or as programs write them."""
@@ -126,17 +122,25 @@ class Field(Struct, frozen=True, kw_only=True):
         return word in _YES
 
     def _with_unit(self, text: str) -> float:
+        """Seconds of ``text``, which ends in a unit; NaN where it is no duration."""
         plain = text.lower()
         for words, suffix in _WORDS:
             plain = re.sub(rf"\b({words})\b|(?<=\d)({words})\b", suffix, plain)
-        if (thousandths := re.fullmatch(r"([\d.,]+)\s*ms(?:ec)?", plain)) is not None:
-            return self._float(thousandths[1], whole=False) / 1000
-        if self.comma_decimals:
-            plain = plain.replace(",", ".")
-        try:
-            return parse_duration(plain)
-        except InputError:
-            raise self.wrong(", not a positive number", _DURATION_HINT) from None
+        one = re.fullmatch(rf"([\d.,'{_SPACES}]+?)\s*([a-z]+)", plain)
+        if one is not None:
+            unit_s = _MILLISECOND_S if one[2] == "ms" else _seconds_or_nan(f"1{one[2]}")
+            return self._float(one[1], whole=False) * unit_s
+        return _seconds_or_nan(plain.replace(",", ".") if self.comma_decimals else plain)
+
+    def _within(self, number: float, *, least: float | None = None, most: float = LARGEST_NUMBER, hint: str) -> float:
+        """``number``, if it is positive, or from ``least`` on, and up to ``most``."""
+        low = number <= 0 if least is None else number < least
+        if not math.isfinite(number) or low:
+            what = "a positive number" if least is None else f"a number from {least:g} on"
+            raise self.wrong(f", not {what}", hint)
+        if number > most:
+            raise self.wrong(", more than any run has", hint)
+        return number
 
     def _float(self, text: str, *, whole: bool) -> float:
         """``text`` as a number, NaN where it is none; ``whole`` takes ``118,287`` as thousands, for it counts.
@@ -162,4 +166,11 @@ def _float_or_nan(text: str) -> float:
     try:
         return float(text)
     except ValueError:
+        return math.nan
+
+
+def _seconds_or_nan(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except InputError:
         return math.nan

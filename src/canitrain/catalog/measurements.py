@@ -83,11 +83,15 @@ _ALIKE = 0.75
 _MEMORY_WORDS = ("memory", "mem")
 _STEMS = {
     **dict.fromkeys(_MEMORY_WORDS, ("memory_bytes",)),
-    **dict.fromkeys(("step", "iter", "time", "images", "img", "ips"), ("step_s", "images_per_s")),
+    **dict.fromkeys(("step", "iter", "time"), ("step_s", "images_per_s")),
+    **dict.fromkeys(("images", "img", "imgs", "ips"), ("images_per_s", "step_s")),
     **dict.fromkeys(("epoch", "hours"), ("epoch_s",)),
     **dict.fromkeys(("batch", "bs"), ("batch_size",)),
 }
-"""First words (of memory any) of columns that hold a figure in another unit or sense, and the columns for it."""
+"""First words (of memory any) of columns that hold a figure in another unit or sense, and the columns for it.
+
+The column named first is the one that is missed; where another of them is there, nothing is.
+"""
 _HEADER_HINT = f"the columns are {', '.join(_FIGURES)}, and more in docs/measured-runs.md"
 _LEAST_IMAGE_BYTES, _LEAST_RAM_BYTES = 100.0, 64e6
 """The least JPEG has some hundred bytes; no machine that trains has less RAM."""
@@ -154,8 +158,10 @@ def _meant(name: str, header: tuple[str, ...]) -> str | None:
     if near:
         return near[0]
     first, *others = re.split(r"[^a-z]+", name.lower())
-    memory = next((word for word in others if word in _MEMORY_WORDS), first)
-    figures = _STEMS.get(memory, ())
+    telling = next((word for word in others if word in _MEMORY_WORDS), first)
+    if first == "time" and "epoch" in others:
+        telling = "epoch"
+    figures = _STEMS.get(telling, ())
     return figures[0] if figures and all(figure in missing for figure in figures) else None
 
 

@@ -114,7 +114,7 @@ def _replay(path: Path, dataset: str | None, *, skip_unknown: bool) -> Accuracy:
 
     # A profile takes milliseconds to decode, and a file names each many times.
     load_model = functools.cache(catalog.load_model)
-    calibration = catalog.load_calibration()
+    usual, calibration = catalog.load_dataset(dataset or DEFAULT_DATASET), catalog.load_calibration()
     runs, skipped = [], []
     file = load_measured_runs(path)
     if not file.measurements:
@@ -131,7 +131,7 @@ def _replay(path: Path, dataset: str | None, *, skip_unknown: bool) -> Accuracy:
             profile = load_model(measurement.model)
             card, recipe = _card(measurement), recipe_of(measurement, profile)
             _check_loop(profile, recipe, calibration.host.loop)
-            images = images_of(measurement, _known_dataset(measurement, dataset))
+            images = images_of(measurement, _known_dataset(measurement, usual))
         except InputError as error:
             if not skip_unknown:
                 raise InputError(f"{path} row {measurement.row}: {error.message}", hint=error.hint) from None
@@ -149,8 +149,7 @@ def _replay(path: Path, dataset: str | None, *, skip_unknown: bool) -> Accuracy:
             runs.append(run)
             for contradiction in _contradictions(run, images):
                 tell(f"note: row {measurement.row}: {contradiction}")
-    known = catalog.load_dataset(dataset or DEFAULT_DATASET)
-    return replay(runs, known, calibration, skipped=tuple(skipped))
+    return replay(runs, usual, calibration, skipped=tuple(skipped))
 
 
 def _check_loop(profile: ModelProfile, recipe: Recipe, loops: Sequence[Loop]) -> None:
@@ -170,8 +169,8 @@ def _says_loader(measurement: Measurement) -> bool:
     return any(fact is not None for fact in (measurement.workers, measurement.storage, measurement.ram_bytes))
 
 
-def _known_dataset(measurement: Measurement, given: str | None) -> Dataset:
-    """Whose images the row's are like: those of the dataset it names, else of ``--dataset``.
+def _known_dataset(measurement: Measurement, usual: Dataset) -> Dataset:
+    """Whose images the row's are like: those of the dataset it names, else ``usual``.
 
     Raises:
         InputError: the row names an unknown dataset and does not say how many images it has.
@@ -179,9 +178,8 @@ def _known_dataset(measurement: Measurement, given: str | None) -> Dataset:
     from canitrain.catalog import load_dataset  # noqa: PLC0415
     from canitrain.catalog.datasets import dataset_names  # noqa: PLC0415
 
-    usual = given or DEFAULT_DATASET
     if measurement.dataset is None:
-        return load_dataset(usual)
+        return usual
     plain = re.sub(r"[^a-z0-9]+", "", measurement.dataset.lower())
     names = {re.sub(r"[^a-z0-9]+", "", name): name for name in dataset_names()} | _DATASET_NAMES
     if plain in names:
@@ -191,8 +189,8 @@ def _known_dataset(measurement: Measurement, given: str | None) -> Dataset:
             f"no dataset is called {measurement.dataset!r}, and images is empty",
             hint=f"write how many training images it has in images; known are {', '.join(dataset_names())}",
         )
-    tell(f"note: row {measurement.row}: images of {measurement.dataset!r} are taken to be like {usual}'s")
-    return load_dataset(usual)
+    tell(f"note: row {measurement.row}: images of {measurement.dataset!r} are taken to be like {usual.name}'s")
+    return usual
 
 
 def _card(measurement: Measurement) -> GpuSpec:
@@ -249,7 +247,7 @@ def _ratio(option: str, text: str | None) -> float | None:
 
 
 def _missed(accuracy: Accuracy, max_median: float | None, min_coverage: float | None) -> tuple[str, ...]:
-    """What was asked for and is not so, for memory and for time, over all rows."""
+    """What was asked for and is not so, for memory, time and epochs, each over all rows."""
     found = []
     if not accuracy.rows and (max_median is not None or min_coverage is not None):
         found.append("missed: no row could be compared")

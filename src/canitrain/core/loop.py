@@ -33,6 +33,14 @@ class CopiedPixels(enum.Enum):
     """Resized by the loader, and padded."""
 
 
+class TakenOver(enum.Enum):
+    """What a loop's loader processes hand over at once."""
+
+    BATCHES = "batches"
+    IMAGES = "images"
+    """The training process itself puts batches together, of images of one orientation."""
+
+
 class Loop(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One training script's loop, as its source says; rows of ``profiles/calibration/host.toml``."""
 
@@ -41,15 +49,16 @@ class Loop(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose models are trained by it unless another loop is asked for."""
     reads_after: tuple[StepPart, ...] = ()
     """Where it reads a loss in every step, beside what the gradient scaler reads."""
+    taken_over: TakenOver = TakenOver.BATCHES
     tensors_per_image: float = 0.0
-    """That the training process itself takes over from its loaders; 0 where a thread pins batches ahead."""
+    """That the training process itself takes over from its loaders; 0 where batches are ready ahead of the step."""
     copied_pixels: CopiedPixels = CopiedPixels.STORED
     bytes_per_pixel: float = 0.0
     """Of images that are copied from pageable memory."""
-    mask_families: tuple[str, ...] = ()
-    """Models for which there is one tensor more, a byte for each pixel and object."""
+    mask_bytes_per_pixel: float = 0.0
+    """Of each object's mask, copied with its image."""
     taken_s_per_image: Coefficient | None = None
-    """What taking over costs by the loop's own logs, in place of a count of tensors."""
+    """What taking over costs by the loop's own logs, in place of a count of batches and tensors."""
     late_batch_ratio: Coefficient | None = None
     """What waiting for the later of two processes' batches adds to a hand-over that nothing hides, each doubling."""
     delays_exchange: bool = False
@@ -61,6 +70,7 @@ class HandoverCosts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What a training process pays for batches that no thread prepared (tools/measure_handover.py)."""
 
     batch_s: Coefficient
+    """Whatever a loader process hands over at once."""
     tensor_s: Coefficient
     mapped_bytes_per_s: Coefficient
     """Of shared memory that becomes its own."""

@@ -30,15 +30,16 @@ HALF_BY_DOT_PRODUCT = "gfx906"
 MATRIX_FP32 = frozenset({Generation.CDNA, Generation.CDNA2, Generation.CDNA3, Generation.CDNA4})
 """Whose fp32 convolutions and matrix products run on matrix units in full fp32.
 
-MIOpen's implicit GEMM kernels (``conv_asm_implicit_gemm_gtc_*``, ``*_xdlops``) take fp32 there. Its Winograd kernels
-use the vector units, at half of that rate on all of them, and by its own model of them (``ShaderModel``) save 1.9 times
-the products at most: as fast, so no gain is counted.
+MIOpen's implicit GEMM kernels (``conv_asm_implicit_gemm_gtc_*``, ``*_xdlops``) take fp32 there. Its ``ConvBinWinoRxS``
+uses the vector units, at half of that rate on all of them, and by its own model (``ShaderModel``) saves 1.9 times the
+products at most: as fast, so no gain is counted. Nor is one for gfx942's Winograd on matrix units
+(``conv_wino_rage_RxS.cpp``, 2025): it states no speed (``GetWti``) by which MIOpen could choose it unmeasured.
 """
 WINOGRAD_VENDORS = frozenset({Vendor.NVIDIA, Vendor.AMD})
 """Whose convolution libraries choose Winograd transforms in training.
 
 cuDNN developer guide; MIOpen's ``ConvBinWinoRxS``: gfx9, gfx10, gfx11, since v40.6 gfx12, forward and both gradients.
-oneDNN takes them on GPUs only where asked for, Apple documents none.
+oneDNN takes them on GPUs only where asked for, and torch asks for direct ones; Apple documents none.
 """
 TF32_VENDORS = frozenset({Vendor.NVIDIA})
 """On whose cards torch runs fp32 convolutions in TF32 unless told otherwise.

@@ -6,6 +6,7 @@ from collections import Counter
 
 from canitrain.core.accuracy import Accuracy, AccuracyGroup, AccuracyRow, Figure, Grouping, MemoryKind
 from canitrain.core.units import counted, format_bytes, format_duration, format_number
+from canitrain.render.figures import MOST_PERCENT
 
 _WORST_ROWS = 5
 _NAME_COLUMNS = 30
@@ -60,8 +61,10 @@ def group_label(group: AccuracyGroup) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """``3.1 %``; a dash where it does not apply."""
-    return "-" if ratio is None else f"{ratio * 100:z.1f} %"
+    """``3.1 %``, at most ``>999 %``, which is a slip of a unit; a dash where it does not apply."""
+    if ratio is None:
+        return "-"
+    return f">{MOST_PERCENT} %" if ratio * 100 > MOST_PERCENT else f"{ratio * 100:z.1f} %"
 
 
 def amount(row: AccuracyRow, value: float) -> str:

@@ -146,8 +146,9 @@ def _channels_last(question: Question) -> Iterator[Change]:
 
 
 def _pinning(question: Question) -> Iterator[Change]:
-    """A thread that takes batches over ahead of the step, for scripts that have none."""
-    if question.recipe.loop != PINNED_LOOP and isinstance(question.target, GpuTarget):
+    """A thread that takes batches over ahead of the step, for scripts that have none; torch has it beside workers."""
+    recipe = question.recipe
+    if recipe.loop != PINNED_LOOP and recipe.workers > 0 and isinstance(question.target, GpuTarget):
         needs = "needs pin_memory=True in the script's DataLoader, and copies with non_blocking=True"
         yield with_recipe(question, f"batches pinned ahead (--loop {PINNED_LOOP})", needs, loop=PINNED_LOOP)
 
