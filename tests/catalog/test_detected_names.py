@@ -80,6 +80,16 @@ nvidia | NVIDIA GeForce RTX 2080 Ti | 11264 | 68 | GeForce RTX 2080 Ti
 nvidia | NVIDIA GeForce RTX 2080 Ti | 22528 | 68 | -
 nvidia | NVIDIA GeForce RTX 3050 | 6144 | 18 | GeForce RTX 3050 6GB
 nvidia | NVIDIA GeForce RTX 3050 6GB Laptop GPU | 6144 | 20 | GeForce RTX 3050 6GB Laptop GPU
+nvidia | NVIDIA GeForce RTX 3050Ti Laptop GPU | 4096 | 20 | GeForce RTX 3050 Ti Laptop GPU
+nvidia | NVIDIA GeForce RTX 3050 4GB Laptop GPU | 4096 | 20 | -
+nvidia | NVIDIA GeForce RTX 3050 A Laptop GPU | 4096 | 14 | -
+nvidia | NVIDIA A800-SXM4-40GB | 40960 | 108 | A800-SXM4-40GB
+nvidia | NVIDIA A800 40GB Active | 40960 | 108 | A800 40GB Active
+nvidia | NVIDIA GH200 120GB | 97871 | 132 | GH200 480GB
+nvidia | NVIDIA H100 | 65247 | 132 | -
+nvidia | NVIDIA RTX 2000E Ada Generation | 16380 | 22 | -
+nvidia | NVIDIA RTX PRO 4500 Blackwell Server Edition | 32623 | 82 | -
+nvidia | NVIDIA RTX PRO 5000 Blackwell Embedded GPU | 24463 | 82 | -
 nvidia | NVIDIA GeForce RTX 3060 | 12288 | 28 | GeForce RTX 3060
 nvidia | NVIDIA GeForce RTX 3060 Laptop GPU | 6144 | 30 | GeForce RTX 3060 Laptop GPU
 nvidia | NVIDIA GeForce RTX 3080 | 10240 | 68 | GeForce RTX 3080

@@ -39,6 +39,23 @@ def test_the_chassis_tells_a_laptops_chip_that_is_called_like_the_desktops_card(
     assert card.name == row
 
 
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("NVIDIA GeForce RTX 2070 SUPER", "GeForce RTX 2070 SUPER"),
+        ("NVIDIA GeForce RTX 2070 Super", "GeForce RTX 2070 SUPER Laptop GPU"),
+    ],
+)
+def test_nvidia_spells_super_of_a_laptop_in_small_letters(name: str, row: str) -> None:
+    machine = RecordedMachine("gtx1060-desktop")
+    machine.devices[0] |= {**TURING_2070, "nvmlDeviceGetName": name, "nvmlDeviceGetNumGpuCores": 2560}
+
+    card = card_of(machine)
+
+    assert card is not None
+    assert card.name == row
+
+
 def test_a_desktops_card_beside_a_laptop_stays_the_desktops() -> None:
     # An RTX 30 in a box of its own: a laptop's chip would say so.
     machine = RecordedMachine("rtx3090-occupied")

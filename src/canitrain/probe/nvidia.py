@@ -29,7 +29,8 @@ MOST_DEVICES = 256
 FIRST_MIG_MAJOR = 8
 """Ampere's compute capability. Source: NVIDIA MIG user guide, "Supported GPUs"."""
 MW_PER_W = 1e3
-SAYS_LAPTOP = re.compile(r"\b(Laptop|Max-Q Design|Mobile)\b")
+SAYS_LAPTOP = re.compile(r"\b(Laptop|Max-Q Design|Mobile)\b|RTX 20[78]0 Super\b")
+"""NVIDIA spells the desktop's card ``SUPER``. Source: the list of products beside its kernel modules."""
 SHARED_NAME = re.compile(r"GeForce (GTX 10|GTX 16|RTX 20)|Quadro (RTX|P\d|T\d)")
 """Series whose laptop chips NVML calls like the desktop's cards; from the RTX 30 on their names say ``Laptop GPU``."""
 LAPTOP_CHASSIS = frozenset({8, 9, 10, 14, 30, 31, 32})
