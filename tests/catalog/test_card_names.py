@@ -137,7 +137,7 @@ def test_a_typed_name_finds_the_card_that_is_meant(text: str) -> None:
         ("rtx 6000", "RTX 6000 Ada Generation"),
         ("orin", "Jetson Orin NX"),
         ("jetson", "Jetson Nano"),
-        ("m4 max 36gb", "Apple M4 Max, and its memory with --ram 36GiB"),
+        ("m4 max 48gb", "Apple M4 Max, and its memory with --ram 48GiB"),
         ("jetson", "canitrain gpus jetson"),
         ("mi300", "Instinct MI300X"),
         ("banana", "canitrain gpus"),

@@ -34,7 +34,9 @@ _QUALIFIERS = (
     frozenset(("hbm", "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr5", "gddr5x", "gddr6", "gddr6x", "gddr7")),
 )
 """What people add to a name: the form and the memory's kind. True of a card none of whose labels states another."""
-_AROUND = frozenset(("ac", "mba", "vf", "mcm", "nvl72", "colab", "kaggle", "gcd", "grace", "lovelace"))
+_AROUND = frozenset(
+    ("ac", "mba", "vf", "mcm", "nvl72", "colab", "kaggle", "aws", "gcp", "azure", "gcd", "grace", "lovelace")
+)
 """How it is built in, where it is, the rest of its architecture's name, and the part of a card that is a GPU itself."""
 _SERIES = frozenset(("rtx", "gtx", "gt", "rx", "quadro"))
 """Mistaken for one another (``GTX 2080 Ti``): the number alone tells the card."""

@@ -22,7 +22,7 @@ def derive(gpu: Gpu, name: str) -> GpuSpec | None:
     """
     target, multiprocessors = value_or_none(gpu.compute_capability), value_or_none(gpu.multiprocessors)
     highest_hz, memory_bytes = value_or_none(gpu.boost_hz), value_or_none(gpu.total_bytes)
-    memory_bytes_per_s = _bandwidth(gpu)
+    memory_bytes_per_s = bandwidth_of(gpu)
     architecture = find_architecture(target, name) if target else None
     if not (architecture and multiprocessors and highest_hz and memory_bytes and memory_bytes_per_s):
         return None
@@ -42,6 +42,13 @@ def derive(gpu: Gpu, name: str) -> GpuSpec | None:
         source="derived: multiprocessors, clocks and bus width from the driver, rates of its generation",
         **msgspec.structs.asdict(peaks(architecture, multiprocessors, boost_hz)),
     )
+
+
+def bandwidth_of(gpu: Gpu) -> float | None:
+    """Bytes a second from memory clock and bus width, or ``None`` where the driver tells neither."""
+    if not (isinstance(gpu.memory_hz, Known) and isinstance(gpu.memory_bus_bits, Known)):
+        return None
+    return gpu.memory_hz.value * _TRANSFERS_PER_CLOCK * gpu.memory_bus_bits.value / _BITS_PER_BYTE
 
 
 def resized(card: GpuSpec, multiprocessors: int, memory_bytes: int, memory_ratio: float, source: str) -> GpuSpec:
@@ -70,13 +77,6 @@ def resized(card: GpuSpec, multiprocessors: int, memory_bytes: int, memory_ratio
         bf16_flops_per_s=scaled(card.bf16_flops_per_s),
         source=f"{card.source}; {source}",
     )
-
-
-def _bandwidth(gpu: Gpu) -> float | None:
-    """Bytes a second from memory clock and bus width."""
-    if not (isinstance(gpu.memory_hz, Known) and isinstance(gpu.memory_bus_bits, Known)):
-        return None
-    return gpu.memory_hz.value * _TRANSFERS_PER_CLOCK * gpu.memory_bus_bits.value / _BITS_PER_BYTE
 
 
 def _vendor(gpu: Gpu) -> Vendor:

@@ -7,15 +7,20 @@ import re
 import msgspec
 
 from canitrain.catalog.cards import load_cards
-from canitrain.catalog.derive import derive, resized
+from canitrain.catalog.derive import bandwidth_of, derive, resized
 from canitrain.core.fact import Known, value_or_none
 from canitrain.core.gpu import GpuSpec, speed_unknown
 from canitrain.core.hardware import Gpu, Hardware
 
-_VENDOR = re.compile(r"^(nvidia|amd|intel(\(r\))?|apple)\s+", re.IGNORECASE)
+_VENDOR = re.compile(r"^(nvidia|amd|intel|apple)\s+", re.IGNORECASE)
+_TRADEMARK = re.compile(r"\((?:r|tm)\)", re.IGNORECASE)
+_GRAPHICS = re.compile(r"^(arc|radeon)(.*) graphics$", re.IGNORECASE)
+"""``Arc B580 Graphics``, ``Radeon 8060S Graphics``: what SYCL and libdrm add to the name of the card."""
 _MIG = re.compile(r"\s+MIG\b.*$")
 _LEAST_SHARE, _MOST_SHARE = 0.91, 1.02
 """Of nominal memory that a driver reports: error correction on GDDR takes a sixteenth, firmware a little more."""
+_BANDWIDTH_TOLERANCE_RATIO = 0.03
+"""How far the driver's memory clock and bus may be from the row: the RTX 4070 with GDDR6 has 5 % less than the row."""
 
 
 def complete(hardware: Hardware) -> Hardware:
@@ -41,9 +46,10 @@ def identify(gpu: Gpu) -> GpuSpec | None:
     """The specification of ``gpu``, or ``None`` where neither the catalog nor its facts tell.
 
     The name must be one that the catalog lists, letter for letter; memory and multiprocessors must agree where they are
-    known. So a laptop's card is never the desktop's and the card with 8 GB never the one with 16.
+    known. So a laptop's card is never the desktop's and the card with 8 GB never the one with 16. A card that is sold
+    with slower and faster memory of one size under one name keeps its row but for the driver's bandwidth.
     """
-    name = _VENDOR.sub("", gpu.name).strip()
+    name = _plain(gpu.name)
     if gpu.mig:
         return _slice(gpu, _MIG.sub("", name))
     cards = [card for card in _named(gpu, name) if _agrees(gpu, card)]
@@ -51,10 +57,16 @@ def identify(gpu: Gpu) -> GpuSpec | None:
         return derive(gpu, name)
     card = min(cards, key=lambda card: _strangeness(gpu, card))
     if not card.unified_memory:
-        return card
+        return _with_memory_of(gpu, card)
     total_bytes = value_or_none(gpu.total_bytes) or card.memory_bytes
     cores = value_or_none(gpu.multiprocessors) or card.multiprocessors
     return resized(card, cores, total_bytes, 1.0, "memory and cores of this machine")
+
+
+def _plain(name: str) -> str:
+    """``name`` without its vendor and the marks around it: ``Intel(R) Arc(TM) B580 Graphics`` is ``Arc B580``."""
+    bare = _VENDOR.sub("", _TRADEMARK.sub("", name)).strip()
+    return _GRAPHICS.sub(r"\1\2", bare)
 
 
 def _named(gpu: Gpu, name: str) -> list[GpuSpec]:
@@ -64,7 +76,7 @@ def _named(gpu: Gpu, name: str) -> list[GpuSpec]:
         card
         for card in load_cards()
         if vendor in (None, card.vendor.value)
-        and name.casefold() in {_VENDOR.sub("", known).casefold() for known in (card.name, *card.detected_names)}
+        and name.casefold() in {_plain(known).casefold() for known in (card.name, *card.detected_names)}
     ]
 
 
@@ -81,11 +93,27 @@ def _agrees(gpu: Gpu, card: GpuSpec) -> bool:
     )
 
 
-def _strangeness(gpu: Gpu, card: GpuSpec) -> tuple[bool, int]:
-    """Orders rows that agree: the right kind of machine first, then the nearest memory, then the smaller."""
-    laptop = value_or_none(gpu.laptop) is True
+def _strangeness(gpu: Gpu, card: GpuSpec) -> tuple[bool, int, int, int]:
+    """Orders rows that agree: the right kind of machine first, then the nearest in cores, memory, and the smaller.
+
+    Only rows of unified memory may differ in cores: an M4 Max with 32 has a narrower memory than the one with 40.
+    """
+    laptop = value_or_none(gpu.laptop) is True and not card.unified_memory
     total_bytes = value_or_none(gpu.total_bytes) or 0
-    return card.laptop is not laptop, abs(card.memory_bytes - total_bytes)
+    cores = value_or_none(gpu.multiprocessors)
+    apart = 0 if cores is None else abs(card.multiprocessors - cores)
+    if card.unified_memory:
+        return False, apart, 0, -card.multiprocessors
+    return card.laptop is not laptop, apart, abs(card.memory_bytes - total_bytes), card.multiprocessors
+
+
+def _with_memory_of(gpu: Gpu, card: GpuSpec) -> GpuSpec:
+    """``card`` with the driver's bandwidth where that is another: GTX 1650, RTX 3060 Ti and RTX 4070 have two kinds."""
+    bandwidth = bandwidth_of(gpu)
+    if bandwidth is None or abs(bandwidth / card.memory_bytes_per_s - 1) <= _BANDWIDTH_TOLERANCE_RATIO:
+        return card
+    source = f"{card.source}; memory clock and bus of this card"
+    return msgspec.structs.replace(card, memory_bytes_per_s=bandwidth, source=source)
 
 
 def _slice(gpu: Gpu, parent_name: str) -> GpuSpec | None:

@@ -18,7 +18,7 @@ class Architecture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     targets: tuple[str, ...]
     """CUDA compute capabilities, gfx targets, or the generation's own name."""
     names: tuple[str, ...] = ()
-    """Where given, only cards whose names begin with one of these."""
+    """Where given, only cards whose names begin with one of these, up to a word's end: ``L40`` is no ``L40S``."""
     fp32_flops: float
     tf32_flops: float | None = None
     fp16_flops: float | None = None
@@ -56,9 +56,14 @@ def architectures() -> tuple[Architecture, ...]:
 def find_architecture(target: str, name: str) -> Architecture | None:
     """The architecture of a card called ``name`` (without the vendor) with that compute capability or gfx target."""
     for row in architectures():
-        if target in row.targets and (not row.names or any(f"{name} ".startswith(f"{start} ") for start in row.names)):
+        if target in row.targets and (not row.names or any(_begins(name, start) for start in row.names)):
             return row
     return None
+
+
+def _begins(name: str, start: str) -> bool:
+    """Whether ``start`` is the first words of ``name``; a virtual card's profile follows a hyphen (``L40-48Q``)."""
+    return name.startswith(start) and name[len(start) : len(start) + 1] in ("", " ", "-")
 
 
 def peaks(architecture: Architecture, multiprocessors: int, boost_hz: float) -> Peaks:

@@ -24,11 +24,16 @@ NODES = "/sys/class/kfd/kfd/topology/nodes"
 PROCESSES = "/sys/class/kfd/kfd/proc"
 IDS_FILE = "/usr/share/libdrm/amdgpu.ids"
 NAMES = {
-    0x66A1: "Instinct MI60", 0x738C: "Instinct MI100", 0x7408: "Instinct MI250X", 0x740C: "Instinct MI250",
-    0x740F: "Instinct MI210", 0x74A0: "Instinct MI300A", 0x74A1: "Instinct MI300X", 0x74A5: "Instinct MI325X",
+    0x738C: "Instinct MI100", 0x7408: "Instinct MI250X", 0x740C: "Instinct MI250",
+    0x740F: "Instinct MI210", 0x74A0: "Instinct MI300A", 0x74A1: "Instinct MI300X", 0x74A2: "Instinct MI308X",
+    0x74A5: "Instinct MI325X", 0x74B5: "Instinct MI300X VF", 0x75A0: "Instinct MI350X", 0x75A3: "Instinct MI355X",
     0x73A3: "Radeon PRO W6800", 0x7448: "Radeon PRO W7900",
 }  # fmt: skip
-"""Where the device number alone says it. Source: the PCI ID repository and libdrm's amdgpu.ids."""
+"""Where the device number alone says it. Source: the PCI ID repository and libdrm's amdgpu.ids.
+
+0x740C is the MI250 and some MI250X, which their compute units tell apart. 0x66A1 is not here: it is the MI50, the MI60
+and the Radeon Pro VII, by revision.
+"""
 INTEGRATED_TARGETS = frozenset({
     "gfx902", "gfx909", "gfx90c", "gfx1033", "gfx1035", "gfx1036", "gfx1103",
     "gfx1150", "gfx1151", "gfx1152", "gfx1153",

@@ -18,6 +18,7 @@ NAMES = {
     0x56C0: "Data Center GPU Flex 170", 0x56C1: "Data Center GPU Flex 140",
     0x0BD5: "Data Center GPU Max 1550", 0x0BD9: "Data Center GPU Max 1100", 0x0BDA: "Data Center GPU Max 1100",
     0xE20B: "Arc B580", 0xE20C: "Arc B570", 0xE211: "Arc Pro B60", 0xE212: "Arc Pro B50",
+    0xE223: "Arc Pro B70",
 }  # fmt: skip
 """Discrete ones by PCI device number; every other Intel display is integrated. Source: the kernel's intel/pciids.h."""
 MEMORY_BAR = 2

@@ -10,7 +10,7 @@ from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import Vendor
 from canitrain.core.hardware import Driver, Gpu
 from canitrain.core.units import MHZ
-from canitrain.probe.host import Host, derive, filled, positive
+from canitrain.probe.host import Host, derive, filled, first_known, positive
 from canitrain.probe.nvidia_notes import NO_LINK, card_notes, card_processes
 from canitrain.probe.nvidia_trace import trace_of_a_card
 
@@ -29,6 +29,12 @@ MOST_DEVICES = 256
 FIRST_MIG_MAJOR = 8
 """Ampere's compute capability. Source: NVIDIA MIG user guide, "Supported GPUs"."""
 MW_PER_W = 1e3
+SAYS_LAPTOP = re.compile(r"\b(Laptop|Max-Q Design|Mobile)\b|RTX 20[78]0 Super\b")
+"""NVIDIA spells the desktop's card ``SUPER``. Source: the list of products beside its kernel modules."""
+SHARED_NAME = re.compile(r"GeForce (GTX 10|GTX 16|RTX 20)|Quadro (RTX|P\d|T\d)")
+"""Series whose laptop chips NVML calls like the desktop's cards; from the RTX 30 on their names say ``Laptop GPU``."""
+LAPTOP_CHASSIS = frozenset({8, 9, 10, 14, 30, 31, 32})
+"""Portable, laptop, notebook, sub notebook, tablet, convertible, detachable. Source: SMBIOS specification, 7.4.1."""
 CLOCK_SM, CLOCK_MEMORY = 1, 2
 """``nvmlClockType_t``. Source: nvml.h."""
 
@@ -141,9 +147,19 @@ def _gpu(host: Host, handle: object, index: int, *, alone: bool) -> Gpu:
             host.nvml("nvmlDeviceGetPowerManagementLimit", int, handle),
             lambda power_mw: positive(power_mw) / MW_PER_W,
         ),
-        laptop=derive(name, lambda text: bool(re.search(r"\b(Laptop|Max-Q|Mobile)\b", text))),
+        laptop=_laptop(host, name),
         processes=card_processes(host, handle),
         notes=card_notes(host, handle, alone=alone),
+    )
+
+
+def _laptop(host: Host, name: Known[str] | Unknown) -> Known[bool] | Unknown:
+    """Whether it is a laptop's chip: its name says so, or the name leaves it open and the machine is a laptop."""
+    said = derive(name, lambda text: SAYS_LAPTOP.search(text) is not None)
+    if isinstance(name, Unknown) or isinstance(said, Unknown) or said.value or not SHARED_NAME.search(name.value):
+        return said
+    return first_known(
+        derive(host.read("/sys/class/dmi/id/chassis_type"), lambda text: int(text) in LAPTOP_CHASSIS), said
     )
 
 
