@@ -82,9 +82,7 @@ def prediction(profile: ModelProfile, batch_size: int, hardware: Hardware) -> St
     )
     shape = BatchShape(batch_size=batch_size, pixels=float(size * size), boxes=0.0)
     calibration = load_calibration().time
-    return step_time(
-        profile, recipe, shape, hardware.cpu, cpu=hardware.cpu, bench=hardware.bench, calibration=calibration
-    )
+    return step_time(profile, recipe, shape, hardware.cpu, slowness=1.0, bench=hardware.bench, calibration=calibration)
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pencil import CALIBRATION, CARD, CPU, DATASET, PROFILE, RECIPE
+from pencil import CALIBRATION, CARD, DATASET, PROFILE, RECIPE
 
 from canitrain.core.errors import InputError
 from canitrain.core.host_calibration import HostCalibration
@@ -38,14 +38,16 @@ def in_loop(loop: str | None, library: str = "pencil", workers: int = 4) -> Hand
 
 
 def timed(given_batch: Handover, precision: Precision = Precision.FP32, launch_s: float = 1e-6) -> StepTime:
-    kernel = msgspec.structs.replace(CALIBRATION.launch.kernel_s, value=launch_s)
-    launch = msgspec.structs.replace(CALIBRATION.launch, kernel_s=kernel)
+    costs = CALIBRATION.launch
+    names = ("library_kernel_s", "layer_kernel_s", "code_kernel_s", "backward_kernel_s")
+    own = {name: msgspec.structs.replace(getattr(costs, name), value=launch_s) for name in names}
+    launch = msgspec.structs.replace(costs, **own)
     return step_time(
         PROFILE,
         msgspec.structs.replace(RECIPE, precision=precision),
         BatchShape(batch_size=IMAGES, pixels=640.0 * 640, boxes=7.0),
         CARD,
-        cpu=CPU,
+        slowness=1.0,
         bench=None,
         calibration=msgspec.structs.replace(CALIBRATION, launch=launch),
         handover=given_batch,
@@ -159,7 +161,7 @@ def several(loop: Handover, gpus: int, precision: Precision = Precision.AMP) -> 
         msgspec.structs.replace(RECIPE, precision=precision, gpus=gpus, effective_batch_size=IMAGES * gpus),
         BatchShape(batch_size=IMAGES, pixels=640.0 * 640, boxes=7.0),
         CARD,
-        cpu=CPU,
+        slowness=1.0,
         bench=None,
         calibration=CALIBRATION,
         handover=loop,

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from msgspec.structs import replace
-from pencil import CALIBRATION, CPU, NOT_KNOWN, known
+from pencil import CALIBRATION, HARDWARE, NOT_KNOWN, known
 
-from canitrain.estimate.launches import kernel_launch_s, launches_s
+from canitrain.core.hardware import Package
+from canitrain.core.profile import Phase, WorkKind
+from canitrain.estimate.launches import around_kernels_s, host_slowness, stage_launches_s
 
 COSTS = CALIBRATION.launch
 REFERENCE_HZ = COSTS.reference_hz.value
+OLD = COSTS.old_torch_ratio.value
+
+
+def host(max_hz=None, base_hz=None, torch=None):
+    facts = {"max_hz": max_hz, "base_hz": base_hz}
+    cpu = replace(HARDWARE.cpu, **{n: NOT_KNOWN if hz is None else known(hz) for n, hz in facts.items()})
+    release = NOT_KNOWN if torch is None else known(Package(name="torch", version=torch))
+    return replace(HARDWARE, cpu=cpu, software=replace(HARDWARE.software, torch=release))
 
 
 @pytest.mark.parametrize(
@@ -22,9 +34,35 @@ REFERENCE_HZ = COSTS.reference_hz.value
     ],
 )
 def test_launches_take_as_much_longer_as_the_clock_is_slower(max_hz, base_hz, slowness):
-    facts = {"max_hz": max_hz, "base_hz": base_hz}
-    cpu = replace(CPU, **{name: NOT_KNOWN if value is None else known(value) for name, value in facts.items()})
-    assert kernel_launch_s(cpu, COSTS) == pytest.approx(slowness * COSTS.kernel_s.value)
-    # the step itself, 300 kernels of both passes, 20 of the optimizer
-    at_reference_s = COSTS.step_s.value + 300 * COSTS.kernel_s.value + 20 * COSTS.optimizer_kernel_s.value
-    assert launches_s(300, 20, cpu, COSTS) == pytest.approx(slowness * at_reference_s)
+    assert host_slowness(host(max_hz, base_hz), COSTS).expected == pytest.approx(slowness)
+
+
+@pytest.mark.parametrize("version", ["1.4", "1.13.1", "1"])
+def test_an_old_release_costs_what_the_loops_of_its_time_show(version):
+    found = host_slowness(host(REFERENCE_HZ, torch=version), COSTS)
+    assert (found.low, found.expected, found.high) == pytest.approx((math.sqrt(OLD), OLD, OLD))
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.13.0", "10.1"])
+def test_today_s_release_on_a_processor_of_unknown_generation_may_be_slower_by_half_of_that(version):
+    found = host_slowness(host(REFERENCE_HZ, torch=version), COSTS)
+    assert (found.low, found.expected, found.high) == pytest.approx((1.0, 1.0, math.sqrt(OLD)))
+
+
+def test_a_host_of_which_nothing_is_known_may_be_as_slow_as_those_of_old_loops():
+    assert host_slowness(host(), COSTS).high == pytest.approx(OLD)
+
+
+def test_calls_of_libraries_cost_more_than_torch_s_own_kernels_and_python_between_layers_more_than_layers():
+    kernels = {WorkKind.CONV: 2.0, WorkKind.NORM: 1.0, WorkKind.ELEMENTWISE: 5.0, WorkKind.OTHER: 1.0}
+    layers_s = 3 * COSTS.library_kernel_s.value + 6 * COSTS.layer_kernel_s.value
+    assert stage_launches_s(Phase.FORWARD, kernels, COSTS) == pytest.approx(layers_s)
+    back_s = 3 * COSTS.library_kernel_s.value + 6 * COSTS.backward_kernel_s.value
+    assert stage_launches_s(Phase.BACKWARD, kernels, COSTS) == pytest.approx(back_s)
+    matching = {WorkKind.CONV: 0.0, WorkKind.ELEMENTWISE: 5.0, WorkKind.OTHER: 1.0}
+    assert stage_launches_s(Phase.FORWARD, matching, COSTS) == pytest.approx(6 * COSTS.code_kernel_s.value)
+    assert COSTS.library_kernel_s.value > COSTS.code_kernel_s.value > COSTS.layer_kernel_s.value
+
+
+def test_the_update_is_launched_too():
+    assert around_kernels_s(20, COSTS) == pytest.approx(COSTS.step_s.value + 20 * COSTS.optimizer_kernel_s.value)

@@ -12,6 +12,7 @@ from canitrain.core.hardware import StorageKind
 from canitrain.core.interval import exactly
 from canitrain.core.recipe import Optimizer
 from canitrain.core.report import Time
+from canitrain.estimate.launches import host_slowness
 from canitrain.estimate.run_time import run_time
 from canitrain.estimate.shapes import time_shape
 from canitrain.estimate.step_time import StepTime, step_time
@@ -25,9 +26,10 @@ def timed(
     return run_time(profile, recipe, dataset, batch_size, CARD, hardware, fed or feed(), CALIBRATION)
 
 
-def device_step(recipe=RECIPE, batch_size=250, cpu=CPU) -> StepTime:
+def device_step(recipe=RECIPE, batch_size=250, hardware=HARDWARE) -> StepTime:
     shape = time_shape(PROFILE, recipe, DATASET, batch_size)
-    return step_time(PROFILE, recipe, shape, CARD, cpu=cpu, bench=None, calibration=CALIBRATION)
+    slowness = host_slowness(hardware, CALIBRATION.launch).expected
+    return step_time(PROFILE, recipe, shape, CARD, slowness=slowness, bench=None, calibration=CALIBRATION)
 
 
 def checkpoint_s(time: Time) -> float:
@@ -109,11 +111,11 @@ def test_validation_waits_for_images_that_load_slower_than_that():
 
 
 def test_small_models_validate_as_fast_as_the_host_launches():
-    slow = replace(CPU, max_hz=known(1e9), base_hz=known(1e9))
-    step = device_step(batch_size=1, cpu=slow)
+    slow = replace(HARDWARE, cpu=replace(CPU, max_hz=known(3e8), base_hz=known(3e8)))
+    step = device_step(batch_size=1, hardware=slow)
     assert step.forward_launches_s > 1.2 * step.forward_s
     expected_s = 100 * (step.forward_launches_s + COSTS.validation_host_image_s.value)
-    time = timed(batch_size=1, hardware=replace(HARDWARE, cpu=slow))
+    time = timed(batch_size=1, hardware=slow)
     assert time.validation_s == pytest.approx(expected_s)
 
 

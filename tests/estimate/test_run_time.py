@@ -237,7 +237,7 @@ def test_energy_follows_power_and_cost_follows_time():
 def test_stages_add_up_to_the_groups():
     step = step_time(
         PROFILE, RECIPE, BatchShape(batch_size=4, pixels=409_600.0, boxes=7.0), CARD,
-        cpu=CPU, bench=None, calibration=CALIBRATION,
+        slowness=1.0, bench=None, calibration=CALIBRATION,
     )  # fmt: skip
     assert list(step.stages_s()) == ["backbone", "head"]
     assert sum(step.stages_s().values()) + step.optimizer_s == pytest.approx(step.compute_s)
@@ -250,7 +250,7 @@ def test_gpus_wait_for_the_slowest_more_where_sizes_vary():
     def exchange_s(profile, gpus):
         recipe = replace(RECIPE, gpus=gpus)
         return step_time(
-            profile, recipe, shape, CARD, cpu=CPU, bench=None, calibration=CALIBRATION
+            profile, recipe, shape, CARD, slowness=1.0, bench=None, calibration=CALIBRATION
         ).communication_s  # fmt: skip
 
     assert exchange_s(PROFILE, 1) == exchange_s(varied, 1) == 0.0
