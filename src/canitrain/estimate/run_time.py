@@ -146,7 +146,8 @@ def _with_feed(
 ) -> _Step:
     """The step as the slowest of training, loader and storage, or as their sum where nothing loads beside it.
 
-    On a CPU loading shares the cores and is part of the device's seconds.
+    On a CPU loading shares the cores and is part of the device's seconds. Loader processes on too few cores are no
+    slower than none: a training process that waits for them leaves them its core.
     """
     images = batch_size * recipe.gpus
     on_cpu = isinstance(device, Cpu)
@@ -168,14 +169,31 @@ def _with_feed(
         loads_between_steps=not feed.overlaps,
     )
     together = max if feed.overlaps else _plus
+    training = Interval(
+        low=parts.training_s * width.low_ratio,
+        expected=parts.training_s,
+        high=parts.training_s * width.high_ratio,
+    )
+    if feed.overlaps:
+        loading = _taking_turns_at_worst(loading, training, feed.turns_ratio)
+        parts = replace(parts, loader_s=loading.expected)
     return _Step(
         step_s=Interval(
-            low=together(parts.training_s * width.low_ratio, loading.low, storing.low),
+            low=together(training.low, loading.low, storing.low),
             expected=parts.step_s,
-            high=together(parts.training_s * width.high_ratio, loading.high, storing.high),
+            high=together(training.high, loading.high, storing.high),
         ),
         parts=parts,
         bottleneck=_bottleneck(step, parts, on_cpu=on_cpu),
+    )
+
+
+def _taking_turns_at_worst(loading: Interval, training: Interval, turns_ratio: float) -> Interval:
+    """Seconds until the next batch is there: ``loading`` beside ``training``, or after it where that is sooner."""
+    return Interval(
+        low=min(loading.low, training.low + loading.low / turns_ratio),
+        expected=min(loading.expected, training.expected + loading.expected / turns_ratio),
+        high=min(loading.high, training.high + loading.high / turns_ratio),
     )
 
 
@@ -218,7 +236,7 @@ def _validation_s(
     feed: Feed,
     costs: RunCosts,
 ) -> float:
-    """Forward pass over the validation images, or their loading, whichever is slower, plus the host's share."""
+    """Forward pass over the validation images with the host's share, and their loading, together as in training."""
     if not recipe.validation or not dataset.validation_images:
         return 0.0
     gpus, nodes = (recipe.all_gpus, recipe.nodes)
@@ -226,8 +244,10 @@ def _validation_s(
         gpus, nodes = (1, 1)
     loaded_per_s = nodes * feed.validation_images_per_s.expected
     image_s = max(step.forward_s, step.forward_launches_s) / (batch_size * gpus)
-    host_s = costs.validation_host_image_s.value / gpus
-    return dataset.validation_images * max(image_s + host_s, 1 / loaded_per_s)
+    working_s = image_s + costs.validation_host_image_s.value / gpus
+    loading_s = 1 / loaded_per_s
+    in_turns_s = working_s + loading_s / feed.turns_ratio
+    return dataset.validation_images * (min(max(working_s, loading_s), in_turns_s) if feed.overlaps else in_turns_s)
 
 
 def _checkpoint_s(profile: ModelProfile, recipe: Recipe, hardware: Hardware, calibration: TimeCalibration) -> float:
