@@ -111,6 +111,32 @@ def test_too_large_a_batch_is_told_the_one_that_fits_with_accumulation() -> None
     assert advice[0].status is Status.GO
 
 
+@estimator
+def launch_bound(asked: Question, batch_size: int) -> RunEstimate:
+    """Steps of one length: time goes down with the batch, which AMP makes room for."""
+    image = (1.0 if asked.recipe.precision is Precision.AMP else 2.0) * GIB
+    days = 40.0 / batch_size
+    return run(
+        device=around(image * batch_size), batch_size=batch_size, total=around(days * DAY_S), images_per_s=batch_size
+    )
+
+
+def test_where_time_is_short_a_change_is_worth_the_batch_that_it_makes_room_for() -> None:
+    asked = question(free_gib=11.0)
+    plan = make_plan(asked, launch_bound)
+    (amp,) = (each for each in advise(asked, plan, launch_bound) if each.change.startswith("--precision"))
+
+    assert plan.run.batch_size == 5  # 40 days / 5 = 8, and 7 are allowed
+    assert amp.change == "--precision amp --batch-size 10"  # 40 / 10 = 4
+    assert amp.status is Status.GO
+    assert amp.effect == "2.0x faster"
+
+
+def test_a_batch_that_was_given_stays() -> None:
+    asked = question(free_gib=11.0, batch_size=4)
+    assert advise(asked, make_plan(asked, launch_bound), launch_bound) == ()
+
+
 def test_no_more_lines_than_a_reader_reads() -> None:
     @estimator
     def everything_helps(asked: Question, batch_size: int) -> RunEstimate:
