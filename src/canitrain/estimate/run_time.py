@@ -99,7 +99,9 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
     first_epoch_s = epoch(feed.first)
     epoch_s = epoch(feed.later) if recipe.epochs > 1 else first_epoch_s
     total_s = _sum(first_epoch_s, epoch_s.scaled(recipe.epochs - 1), exactly(costs.warm_up_s.value))
-    busy = min(1.0, full.compute_s / later.step_s.expected)
+    short_s = 0.0 if last is None else last.compute_s
+    validating_s = _validated_images(recipe, dataset) * full.forward_s / (batch_size * recipe.all_gpus)
+    busy_s = recipe.epochs * (steps * full.compute_s + short_s + validating_s)
     return Time(
         step_s=later.step_s,
         epoch_s=epoch_s,
@@ -109,7 +111,7 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
         parts=later.parts,
         validation_s=validation_s,
         kinds_s=_kinds_s(full, later.parts),
-        energy_kwh=_energy_kwh(device, recipe, busy, total_s.expected, costs),
+        energy_kwh=_energy_kwh(device, recipe, busy_s, total_s.expected, costs),
         cost=None
         if recipe.price_per_hour is None
         else recipe.price_per_hour * recipe.nodes * total_s.expected / HOUR_S,
@@ -237,7 +239,8 @@ def _validation_s(
     costs: RunCosts,
 ) -> float:
     """Forward pass over the validation images with the host's share, and their loading, together as in training."""
-    if not recipe.validation or not dataset.validation_images:
+    images = _validated_images(recipe, dataset)
+    if not images:
         return 0.0
     gpus, nodes = (recipe.all_gpus, recipe.nodes)
     if profile.implementation.library in ONE_GPU_VALIDATION:
@@ -247,7 +250,12 @@ def _validation_s(
     working_s = image_s + costs.validation_host_image_s.value / gpus
     loading_s = 1 / loaded_per_s
     in_turns_s = working_s + loading_s / feed.turns_ratio
-    return dataset.validation_images * (min(max(working_s, loading_s), in_turns_s) if feed.overlaps else in_turns_s)
+    return images * (min(max(working_s, loading_s), in_turns_s) if feed.overlaps else in_turns_s)
+
+
+def _validated_images(recipe: Recipe, dataset: Dataset) -> int:
+    """Of one epoch."""
+    return dataset.validation_images if recipe.validation else 0
 
 
 def _checkpoint_s(profile: ModelProfile, recipe: Recipe, hardware: Hardware, calibration: TimeCalibration) -> float:
@@ -272,9 +280,10 @@ def _kinds_s(step: StepTime, parts: StepParts) -> dict[str, float]:
     return step.kinds_s() | ({"loading": loading_s} if loading_s > 0 else {})
 
 
-def _energy_kwh(device: GpuSpec | Cpu, recipe: Recipe, busy: float, total_s: float, costs: RunCosts) -> float | None:
-    """Of the GPUs alone; ``None`` where nobody states the power (a CPU, some cards)."""
+def _energy_kwh(device: GpuSpec | Cpu, recipe: Recipe, busy_s: float, total_s: float, costs: RunCosts) -> float | None:
+    """Of the GPUs alone, each computing for ``busy_s`` of ``total_s``; ``None`` where nobody states the power."""
     if isinstance(device, Cpu) or device.tdp_w is None:
         return None
+    busy = min(1.0, busy_s / total_s)
     share = costs.load_power_ratio.value * busy + costs.idle_power_ratio.value * (1 - busy)
     return device.tdp_w * share * recipe.all_gpus * total_s / HOUR_S / _W_PER_KW
