@@ -26,6 +26,8 @@ MEANT = {
     "4080s": "GeForce RTX 4080 SUPER",
     "4090 laptop": "GeForce RTX 4090 Laptop GPU",
     "RTX 4090 mobile": "GeForce RTX 4090 Laptop GPU",
+    "4090laptop": "GeForce RTX 4090 Laptop GPU",
+    "rtx3080timobile": "GeForce RTX 3080 Ti Laptop GPU",
     "2070 max q": "GeForce RTX 2070 with Max-Q Design",
     "a100": "A100-SXM4-40GB",
     "A100 80GB": "A100-SXM4-80GB",

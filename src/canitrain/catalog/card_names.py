@@ -40,7 +40,9 @@ _SERIES = frozenset(("rtx", "gtx", "gt", "rx", "quadro"))
 """Mistaken for one another (``GTX 2080 Ti``): the number alone tells the card."""
 _VENDORS = re.compile("nvidia|geforce|tesla|amd|radeon|instinct|intel|graphics|gpu|edition|generation")
 _SPLIT_PREFIX = re.compile(r"^(rtx|gtx|rx|gt|arc)(?=[\da])|^(?:titan)(?=x|v|rtx)")
-_SPLIT_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m|ada)(super|s)?$|^(m\d)(pro|max|ultra)$")
+_SPLIT_SUFFIX = re.compile(
+    r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m|ada)?(super|s)?(laptop|mobile|notebook)?$|^(m\d)(pro|max|ultra)$"
+)
 _WATTS = re.compile(r"^\d+w$")
 _MEMORY = re.compile(r"(?<![\w.])(\d+)\s*(?:gib|gb|g)(?!\w)")
 _COUNT_BEFORE = re.compile(
