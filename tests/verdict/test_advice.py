@@ -103,6 +103,20 @@ def test_what_takes_more_of_what_lacks_does_not_help_a_run_that_takes_too_long(
     assert ("--cache ram" in [each.change for each in advise(asked, plan, caching)]) is said
 
 
+def test_what_ends_one_of_two_obstacles_is_said() -> None:
+    @estimator
+    def too_long_and_too_much_cached(asked: Question, batch_size: int) -> RunEstimate:
+        cached = asked.recipe.cache is CacheMode.RAM
+        return run(ram=around((90.0 if cached else 9.0) * GIB), total=around(30 * DAY_S), batch_size=batch_size)
+
+    asked = question(batch_size=4, cache=CacheMode.RAM)
+    plan = make_plan(asked, too_long_and_too_much_cached)
+    (advice,) = advise(asked, plan, too_long_and_too_much_cached)
+
+    assert (advice.change, advice.effect) == ("--cache none", "makes room")
+    assert advice.status is Status.NO_GO  # it still takes 30 days
+
+
 def test_too_large_a_batch_is_told_the_one_that_fits_with_accumulation() -> None:
     asked = question(free_gib=5.6, batch_size=16)
     advice = advise(asked, make_plan(asked, estimate), estimate)

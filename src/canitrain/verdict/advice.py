@@ -94,7 +94,8 @@ def _advice(option: str, plan: Plan, tried: Plan, price: str) -> Advice | None:
     worse = SEVERITY.index(tried.verdict.status) > SEVERITY.index(plan.verdict.status)
     worse = worse or not _forbidding(tried) <= _forbidding(plan) or _needs_more_of_what_lacks(plan, tried)
     saves = _memory_is_short(plan) and saved_bytes >= LEAST_SAVING * before
-    if worse or not (better or saves or speedup >= LEAST_SPEEDUP):
+    clears = _forbidding(tried) < _forbidding(plan)
+    if worse or not (better or clears or saves or speedup >= LEAST_SPEEDUP):
         return None
     effects = [_memory_effect(saved_bytes, before), _time_effect(speedup), price]
     return Advice(
