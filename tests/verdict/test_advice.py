@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from runs import CARD, GIB, HARDWARE, around, cpu_question, estimate, estimator, known, question, run
 
 from canitrain.core.gpu import GpuSpec
-from canitrain.core.hardware import StorageKind
+from canitrain.core.hardware import Bench, StorageKind
 from canitrain.core.interval import Interval
 from canitrain.core.profile import Precision
 from canitrain.core.question import Estimator, Question, RunEstimate
@@ -101,6 +101,22 @@ def test_what_takes_more_of_what_lacks_does_not_help_a_run_that_takes_too_long(
 
     assert plan.verdict.status is Status.NO_GO
     assert ("--cache ram" in [each.change for each in advise(asked, plan, caching)]) is said
+
+
+def test_faster_storage_is_tried_with_the_decoding_that_was_benched() -> None:
+    rate = known(1.0)
+    bench = Bench(
+        decode_s_per_megapixel=rate,
+        sequential_read_bytes_per_s=rate,
+        random_read_bytes_per_s=rate,
+        memory_bytes_per_s=rate,
+    )
+    disk = replace(HARDWARE.storage, kind=known(StorageKind.HDD))
+    asked = question(hardware=replace(HARDWARE, storage=disk, bench=bench))
+    (tried,) = (each.question.hardware.bench for each in changes(asked) if "NVMe" in each.option)
+
+    assert tried == bench.elsewhere()
+    assert tried.decode_s_per_megapixel == rate
 
 
 def test_what_ends_one_of_two_obstacles_is_said() -> None:
