@@ -43,9 +43,22 @@ def compared(predicted, *, measured=100.0, model="yolov5s", gpu="A100", kind=Mem
     return AccuracyRow(run=run, figure=figure, measured=measured, predicted=interval, refused=refused)
 
 
+def compared_rate(predicted, *, measured=100.0):
+    """A row that compares images a second."""
+    row = compared(predicted, measured=measured, kind=None)
+    return replace(row, figure=Figure.IMAGES_PER_S)
+
+
 def group(rows, by, name=None, quantity=Quantity.MEMORY):
     found = [each for each in summarize(tuple(rows)) if (each.quantity, each.by) == (quantity, by)]
     return next(each for each in found if name in {None, each.name})
+
+
+def test_a_rate_too_high_and_a_time_too_low_are_off_the_same_way():
+    # 80 s for 100 s; 125 images a second for 100 take 0.8 of the time
+    rows = [compared(80, kind=None), compared_rate(125)]
+    assert [row.error for row in rows] == pytest.approx([-0.2, 0.25])
+    assert group(rows, Grouping.ALL, quantity=Quantity.TIME).bias == pytest.approx(-0.2)
 
 
 def test_a_group_says_how_far_off_and_which_way():

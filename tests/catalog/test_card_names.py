@@ -26,9 +26,14 @@ MEANT = {
     "4080s": "GeForce RTX 4080 SUPER",
     "4090 laptop": "GeForce RTX 4090 Laptop GPU",
     "RTX 4090 mobile": "GeForce RTX 4090 Laptop GPU",
+    "4090laptop": "GeForce RTX 4090 Laptop GPU",
+    "rtx3080timobile": "GeForce RTX 3080 Ti Laptop GPU",
     "2070 max q": "GeForce RTX 2070 with Max-Q Design",
     "a100": "A100-SXM4-40GB",
     "A100 80GB": "A100-SXM4-80GB",
+    "A100 80": "A100-SXM4-80GB",
+    "4060 ti 16": "GeForce RTX 4060 Ti 16GB",
+    "v100 32": "Tesla V100-SXM2-32GB",
     "a100 pcie": "A100-PCIE-40GB",
     "A100-PCIe-80GB": "A100 80GB PCIe",
     "NVIDIA A100-SXM4-80GB": "A100-SXM4-80GB",
@@ -123,6 +128,8 @@ def test_a_typed_name_finds_the_card_that_is_meant(text: str) -> None:
         ("H100 80GB HBM3e", "H100 NVL"),
         ("T4 (Kaggle x2)", "Tesla T4"),
         ("T4 (2)", "Tesla T4"),
+        ("T4 2", "Tesla T4"),
+        ("3060 16", "GeForce RTX 3060"),
         ("p4d.24xlarge", '--gpu "8x A100 40GB"'),
         ("Standard_NC24ads_A100_v4", '--gpu "A100 80GB PCIe"'),
         ("a3-highgpu-8g", '--gpu "8x H100"'),
@@ -160,9 +167,16 @@ def test_a_laptop_is_only_found_by_saying_so() -> None:
             assert not find_card(card.name.replace(" Laptop GPU", "")).laptop
 
 
+def test_the_x_of_max_counts_nothing() -> None:
+    with pytest.raises(InputError, match="no GPU is called 'M3 Max 36'"):
+        describe_gpus("M3 Max 36")
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
+        ("M3 Max x1", ["Apple M3 Max"]),
+        ("4x A100 80", ["A100-SXM4-80GB"] * 4),
         ("2x A100 80GB, T4", ["A100-SXM4-80GB"] * 2 + ["Tesla T4"]),
         ("2 x RTX 3060", ["GeForce RTX 3060"] * 2),
         ("2xRTX 3060", ["GeForce RTX 3060"] * 2),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from commands import Terminal, report
+from commands import HOSTS, Terminal, report
 
 
 def test_described_gpu_replaces_the_machines(terminal: Terminal) -> None:
@@ -22,6 +23,20 @@ def test_described_cores_ram_and_storage(terminal: Terminal) -> None:
     assert machine["cpu"]["usable_cores"]["value"] == 3
     assert machine["ram"]["usable_bytes"]["value"] == 7 * 2**30
     assert machine["storage"]["kind"]["value"] == "hdd"
+
+
+def test_other_storage_leaves_what_was_benched_of_processor_and_memory(terminal: Terminal, tmp_path: Path) -> None:
+    rates = {"decode_s_per_megapixel": 0.05, "memory_bytes_per_s": 2e10}
+    reads = {"sequential_read_bytes_per_s": 1e6, "random_read_bytes_per_s": 1e6}
+    machine = json.loads((HOSTS / "rtx3060-desktop.json").read_text(encoding="utf-8"))
+    known = {name: {"state": "known", "value": rate, "source": "benched"} for name, rate in (rates | reads).items()}
+    host = tmp_path / "host.json"
+    host.write_text(json.dumps(machine | {"bench": known}), encoding="utf-8")
+
+    bench = report(terminal, "--storage", "ssd", "--hardware", str(host))["hardware"]["bench"]
+
+    assert {name: bench[name]["value"] for name in rates} == rates
+    assert {bench[name]["state"] for name in reads} == {"unknown"}
 
 
 def test_described_cores_beyond_this_machines_compute_too(terminal: Terminal) -> None:

@@ -97,11 +97,17 @@ RECIPE = Recipe(
 )  # fmt: skip
 
 
-def feed(loader_images_per_s: float = 1e6, storage_images_per_s: float = 1e6, *, overlaps: bool = True) -> Feed:
+def feed(
+    loader_images_per_s: float = 1e6,
+    storage_images_per_s: float = 1e6,
+    *,
+    overlaps: bool = True,
+    turns_ratio: float = 1.0,
+) -> Feed:
     rates = FeedRates(
         loader_images_per_s=exactly(loader_images_per_s), storage_images_per_s=exactly(storage_images_per_s)
     )
     return Feed(
         first=rates, later=rates, image_s=0.004, validation_images_per_s=exactly(1e6), workers=4,
-        overlaps=overlaps, cached_ratio=1.0,
+        overlaps=overlaps, turns_ratio=turns_ratio, cached_ratio=1.0,
     )  # fmt: skip

@@ -49,6 +49,15 @@ def test_sixteen_cores_and_nvme_leave_the_card_busy(gpu):
     assert time.step_s.expected == pytest.approx(time.parts.device_s)
 
 
+def test_a_loader_on_too_few_cores_takes_turns_with_training():
+    alone, beside = (pencil_run(loader_images_per_s=10.0, turns_ratio=ratio) for ratio in (1.0, 8.0))
+    # 2 cards x 16 images at 10 a second beside training; eight times as fast while training waits
+    assert alone.parts.loader_s == pytest.approx(3.2)
+    assert beside.parts.loader_s == pytest.approx(beside.parts.training_s + 0.4)
+    assert beside.step_s.expected == beside.parts.loader_s
+    assert beside.bottleneck is Bottleneck.DECODE
+
+
 def test_what_a_slow_loader_hides_is_not_the_bottleneck():
     time = pencil_run(loader_images_per_s=10.0)
     # 2 cards x 16 images at 10 a second: the next batch is read while gradients are exchanged

@@ -77,6 +77,18 @@ def test_further_busy_cores_count_as_a_share_of_the_first(changes, cores, busy):
     assert found.first.loader_images_per_s.expected == pytest.approx(expected / found.image_s)
 
 
+@pytest.mark.parametrize(
+    ("gpus", "cores", "beside", "in_turns"),
+    [(1, 64, 1, 1), (1, 1, 0.5, 1), (4, 4, 1 + COSTS.core_ratio.value, 1 + 3 * COSTS.core_ratio.value)],
+)
+def test_while_it_waits_a_training_process_leaves_its_core_to_the_loader(gpus, cores, beside, in_turns):
+    found, none = (fed(run(workers=workers, gpus=gpus), machine(cores=cores)) for workers in (1, 0))
+    assert found.turns_ratio == pytest.approx(in_turns / beside)
+    # as without loader processes
+    turns_images_per_s = found.first.loader_images_per_s.expected * found.turns_ratio
+    assert none.first.loader_images_per_s.expected == pytest.approx(turns_images_per_s)
+
+
 def test_a_validation_image_is_decoded_resized_and_collated():
     one, four = fed(run(workers=1), mosaic_images=1), fed(run(workers=1), mosaic_images=4)
     fetch_s = (four.image_s - one.image_s) / 3

@@ -131,10 +131,20 @@ def test_a_waiting_gpu_draws_its_idle_power():
     # 2 x 250 images at 20 a second, and the exchange meanwhile
     time = timed(replace(RECIPE, gpus=2), fed=feed(loader_images_per_s=20.0))
     assert time.step_s.expected == pytest.approx(25.0)
-    busy = time.parts.compute_s / time.step_s.expected
+    # 1,000 images on 2 x 250 are 2 steps an epoch; then 100 images are validated, 50 on each card.
+    validating_s = device_step(replace(RECIPE, gpus=2)).forward_s * 50 / 250
+    busy = RECIPE.epochs * (2 * time.parts.compute_s + validating_s) / time.total_s.expected
     assert 0 < busy < 0.5
     share = COSTS.load_power_ratio.value * busy + COSTS.idle_power_ratio.value * (1 - busy)
     assert time.energy_kwh == pytest.approx(2 * 170 * share * time.total_s.expected / 3.6e6)
+
+
+def test_a_gpu_draws_its_idle_power_while_a_run_starts():
+    one_image = replace(DATASET, images=1, validation_images=0)
+    time = timed(replace(RECIPE, epochs=1), dataset=one_image, batch_size=1)
+    assert time.step_s.expected < 0.01 * time.total_s.expected
+    idle_kwh = 170 * COSTS.idle_power_ratio.value * time.total_s.expected / 3.6e6
+    assert time.energy_kwh == pytest.approx(idle_kwh, rel=0.03)
 
 
 def test_every_end_of_the_interval_counts_the_exchange_and_what_an_epoch_costs_beside_its_steps():

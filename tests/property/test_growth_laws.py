@@ -121,3 +121,27 @@ def test_more_cores_ram_or_clock_never_make_a_run_longer(  # noqa: PLR0917 - one
     for time in runs:
         for end in ("low", "expected", "high"):
             assert getattr(time.total_s, end) <= getattr(runs[0].total_s, end) * SAME, end
+
+
+@EASE
+@given(
+    name=st.sampled_from(MODELS), card=st.sampled_from(CARDS), gpus=st.sampled_from([1, 2, 8]),
+    cores=st.sampled_from([0.1, 0.5, 1.0, 2.0, 7.5, 16.0, 64.0]), fewer=st.integers(0, 16), more=st.integers(1, 16),
+    images=st.sampled_from([17, 500, 118_287]), batch_size=st.integers(1, 64), options=OPTIONS, nodes=NODES,
+)  # fmt: skip
+@example(
+    name="yolov5s", card="Tesla T4", gpus=8, cores=7.5, fewer=0, more=1, images=118_287, batch_size=16,
+    nodes={"strategy": Strategy.DDP}, options={"precision": PrecisionChoice.AMP, "epochs": 2},
+)  # fmt: skip
+def test_more_workers_never_make_a_run_longer(  # noqa: PLR0917 - one argument a draw
+    name: str, card: str, gpus: int, cores: float, fewer: int, more: int, images: int, batch_size: int,
+    options: dict[str, Any], nodes: dict[str, Any],
+) -> None:  # fmt: skip
+    # RAM enough for all workers and the files: else workers take room from the page cache.
+    host = machine(card, gpus, cores=cores, ram_gib=4096)
+    few, many = (
+        estimated(host, name, batch_size, images=images, **{**options, "workers": workers}, **nodes).time.total_s
+        for workers in (fewer, fewer + more)
+    )
+    for end in ("low", "expected", "high"):
+        assert getattr(many, end) <= getattr(few, end) * SAME, end

@@ -25,6 +25,11 @@ def test_rates_of_the_bench_are_in_units_that_people_use() -> None:
         assert row in text
 
 
+def test_what_the_bench_could_not_measure_says_why() -> None:
+    text = hardware_text(replace(REPORT.hardware, bench=BENCH), columns=80)
+    assert "random read unknown (the disk is full)" in text
+
+
 def test_dev_shm_is_named_on_linux_only() -> None:
     elsewhere = replace(REPORT.hardware, software=replace(REPORT.hardware.software, os="Windows 10.0.22631"))
     assert "\n/dev/shm " in render(REPORT, Format.TEXT)

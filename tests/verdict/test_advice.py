@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from runs import CARD, GIB, HARDWARE, around, cpu_question, estimate, estimator, known, question, run
 
 from canitrain.core.gpu import GpuSpec
-from canitrain.core.hardware import StorageKind
+from canitrain.core.hardware import Bench, StorageKind
 from canitrain.core.interval import Interval
 from canitrain.core.profile import Precision
 from canitrain.core.question import Estimator, Question, RunEstimate
@@ -103,12 +103,68 @@ def test_what_takes_more_of_what_lacks_does_not_help_a_run_that_takes_too_long(
     assert ("--cache ram" in [each.change for each in advise(asked, plan, caching)]) is said
 
 
+def test_faster_storage_is_tried_with_the_decoding_that_was_benched() -> None:
+    rate = known(1.0)
+    bench = Bench(
+        decode_s_per_megapixel=rate,
+        sequential_read_bytes_per_s=rate,
+        random_read_bytes_per_s=rate,
+        memory_bytes_per_s=rate,
+    )
+    disk = replace(HARDWARE.storage, kind=known(StorageKind.HDD))
+    asked = question(hardware=replace(HARDWARE, storage=disk, bench=bench))
+    (tried,) = (each.question.hardware.bench for each in changes(asked) if "NVMe" in each.option)
+
+    assert tried == bench.elsewhere()
+    assert tried.decode_s_per_megapixel == rate
+
+
+def test_what_ends_one_of_two_obstacles_is_said() -> None:
+    @estimator
+    def too_long_and_too_much_cached(asked: Question, batch_size: int) -> RunEstimate:
+        cached = asked.recipe.cache is CacheMode.RAM
+        return run(ram=around((90.0 if cached else 9.0) * GIB), total=around(30 * DAY_S), batch_size=batch_size)
+
+    asked = question(batch_size=4, cache=CacheMode.RAM)
+    plan = make_plan(asked, too_long_and_too_much_cached)
+    (advice,) = advise(asked, plan, too_long_and_too_much_cached)
+
+    assert (advice.change, advice.effect) == ("--cache none", "makes room")
+    assert advice.status is Status.NO_GO  # it still takes 30 days
+
+
 def test_too_large_a_batch_is_told_the_one_that_fits_with_accumulation() -> None:
     asked = question(free_gib=5.6, batch_size=16)
     advice = advise(asked, make_plan(asked, estimate), estimate)
 
     assert advice[0].change == "--batch-size 4 with 4 accumulation steps"
     assert advice[0].status is Status.GO
+
+
+@estimator
+def launch_bound(asked: Question, batch_size: int) -> RunEstimate:
+    """Steps of one length: time goes down with the batch, which AMP makes room for."""
+    image = (1.0 if asked.recipe.precision is Precision.AMP else 2.0) * GIB
+    days = 40.0 / batch_size
+    return run(
+        device=around(image * batch_size), batch_size=batch_size, total=around(days * DAY_S), images_per_s=batch_size
+    )
+
+
+def test_where_time_is_short_a_change_is_worth_the_batch_that_it_makes_room_for() -> None:
+    asked = question(free_gib=11.0)
+    plan = make_plan(asked, launch_bound)
+    (amp,) = (each for each in advise(asked, plan, launch_bound) if each.change.startswith("--precision"))
+
+    assert plan.run.batch_size == 5  # 40 days / 5 = 8, and 7 are allowed
+    assert amp.change == "--precision amp --batch-size 10"  # 40 / 10 = 4
+    assert amp.status is Status.GO
+    assert amp.effect == "2.0x faster"
+
+
+def test_a_batch_that_was_given_stays() -> None:
+    asked = question(free_gib=11.0, batch_size=4)
+    assert advise(asked, make_plan(asked, launch_bound), launch_bound) == ()
 
 
 def test_no_more_lines_than_a_reader_reads() -> None:

@@ -41,12 +41,17 @@ def _group(quantity: Quantity, by: Grouping, name: str, rows: list[AccuracyRow])
         rows=len(rows),
         median_error=statistics.median(errors),
         p95_error=_quantile(errors, _P95),
-        bias=statistics.median(row.error for row in rows),
+        bias=statistics.median(_signed_error(row) for row in rows),
         coverage=_share(row.covered for row in rows),
         out_of_memory=_share(row.measured > row.predicted.expected for row in rows) if memory else None,
         out_of_memory_high=_share(row.measured > row.predicted.high for row in rows) if memory else None,
         refused=_share(row.refused for row in rows) if memory else None,
     )
+
+
+def _signed_error(row: AccuracyRow) -> float:
+    """As of a time: images a second that are predicted too high are a time that is predicted too low."""
+    return row.measured / row.predicted.expected - 1 if row.figure is Figure.IMAGES_PER_S else row.error
 
 
 def _share(flags: Iterable[bool]) -> float:

@@ -42,7 +42,9 @@ _SERIES = frozenset(("rtx", "gtx", "gt", "rx", "quadro"))
 """Mistaken for one another (``GTX 2080 Ti``): the number alone tells the card."""
 _VENDORS = re.compile("nvidia|geforce|tesla|amd|radeon|instinct|intel|graphics|gpu|edition|generation")
 _SPLIT_PREFIX = re.compile(r"^(rtx|gtx|rx|gt|arc)(?=[\da])|^(?:titan)(?=x|v|rtx)")
-_SPLIT_SUFFIX = re.compile(r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m|ada)(super|s)?$|^(m\d)(pro|max|ultra)$")
+_SPLIT_SUFFIX = re.compile(
+    r"^(\d{3,4})(ti|super|s|xtx|xt|gre|d|m|ada)?(super|s)?(laptop|mobile|notebook)?$|^(m\d)(pro|max|ultra)$"
+)
 _WATTS = re.compile(r"^\d+w$")
 _MEMORY = re.compile(r"(?<![\w.])(\d+)\s*(?:gib|gb|g)(?!\w)")
 _COUNT_BEFORE = re.compile(
@@ -50,10 +52,11 @@ _COUNT_BEFORE = re.compile(
 )
 """``2x T4``, ``2 T4``; but ``980 ti`` and ``980 x2`` begin with a name."""
 _COUNT_AFTER = re.compile(
-    r"^(?P<name>.+?)\s*(?<![rt])(?<!\bm)(?<!_m)(?<!cem)(?<!fle)(?<!dg)(?<!hg)[x\u00d7*]\s*(?P<count>\d{1,3})$",
+    r"^(?P<name>.+?)\s*(?<![rt])(?<!\bm)(?<!_m)(?<!cem)(?<!fle)(?<!ma)(?<!dg)(?<!hg)[x\u00d7*]\s*(?P<count>\d{1,3})$",
     re.IGNORECASE,
 )
-"""``T4 x2``, ``L40Sx8``; but ``rx 580``, ``gtx 970``, ``GeForce MX250``, ``Flex 170`` and ``DGX-2`` are names."""
+"""``T4 x2``, ``L40Sx8``; but ``rx 580``, ``gtx 970``, ``GeForce MX250``, ``Flex 170``, ``M3 Max`` and ``DGX-2`` are
+names."""
 _NUMBERS = {"one": 1, "single": 1, "two": 2, "dual": 2, "three": 3, "four": 4, "quad": 4, "eight": 8}
 _COUNT_IN_WORDS = re.compile(rf"^({'|'.join(_NUMBERS)})\s+(?=\S)", re.IGNORECASE)
 _COUNT_IN_BRACKETS = re.compile(r"\s*\(\s*(?:[x\u00d7*]\s*(\d{1,3})|(\d{1,3})\s*[x\u00d7*])\s*\)\s*$", re.IGNORECASE)

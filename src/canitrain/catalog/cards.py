@@ -30,6 +30,8 @@ from canitrain.core.units import format_bytes
 _SUGGESTIONS = 4
 _BRACKETS = re.compile(r"\((?!\s*\d+\s*\)|[^)]*\bx\s*\d|[^)]*\d\s*x\b)[^)]*\)", re.IGNORECASE)
 """A remark; what may be a count is not left out."""
+_BARE_SIZE = re.compile(r"(?<=\S)\s+(\d{1,3})\s*$")
+"""``A100 80``, ``4060 Ti 16``: a size without its unit."""
 _SLICE = re.compile(r"\bmig\b|\b\d+g\.\d+gb\b", re.IGNORECASE)
 """NVIDIA's names of MIG slices: ``MIG 1g.10gb``."""
 _ALIKE = 0.4
@@ -68,7 +70,8 @@ def find_card(text: str) -> GpuSpec:
 
     A name of several cards that differ in memory alone means the one with the least, unless a row's alias says
     otherwise (``A100`` is the SXM card with 40 GB, ``GTX 1060`` the one with 6). A remark in brackets is left
-    out where it is no part of a name: ``V100 16GB (DGX-1)``. ``A100 80GB MIG 1g.10gb`` is that slice of it.
+    out where it is no part of a name: ``V100 16GB (DGX-1)``. A number at the end may be its memory: ``A100 80``.
+    ``A100 80GB MIG 1g.10gb`` is that slice of it.
 
     Raises:
         InputError: no card is called that, or several are; the hint names the nearest.
@@ -137,7 +140,7 @@ def _found(text: str) -> list[tuple[float, GpuSpec]]:
     Raises:
         InputError: there is none.
     """
-    for spelled in (text, _BRACKETS.sub(" ", text)):
+    for spelled in (text, _BRACKETS.sub(" ", text), _BARE_SIZE.sub(r" \1GB", text)):
         wanted = parse_name(spelled)
         for reading in _Reading:
             if ranked := _ranked(wanted, reading):

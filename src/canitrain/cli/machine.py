@@ -82,7 +82,8 @@ def described(machine: Hardware, options: MachineOptions) -> Hardware:
         machine = replace(machine, ram=ram)
     if options.storage is not None:
         kind = Known(value=options.storage, source=TYPED)
-        machine = replace(machine, storage=replace(machine.storage, kind=kind), bench=None)
+        bench = None if machine.bench is None else machine.bench.elsewhere()
+        machine = replace(machine, storage=replace(machine.storage, kind=kind), bench=bench)
     if options.disk is not None:
         machine = replace(machine, storage=_with_space(machine.storage, options.disk))
     machine = replace(machine, warnings=still_true(before, machine))

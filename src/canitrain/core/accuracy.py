@@ -155,7 +155,7 @@ class AccuracyGroup(Struct, frozen=True, kw_only=True):
     p95_error: float
     """95th percentile of absolute errors."""
     bias: float
-    """Median of signed errors; positive predicts too much."""
+    """Median of signed errors, of images a second as of their time; positive predicts too much."""
     coverage: float
     """Share of rows whose interval holds the measured value."""
     out_of_memory: float | None

@@ -20,7 +20,8 @@ class FeedRates(Struct, frozen=True, kw_only=True):
 class Feed(Struct, frozen=True, kw_only=True):
     """The input pipeline of a run, first epoch (files not yet in the page cache) and later ones.
 
-    On a GPU the step is the slower of the feed and the device, provided ``overlaps``; otherwise their sum.
+    On a GPU the step is the slower of the feed and the device, provided ``overlaps``; otherwise their sum. Where cores
+    are short it is no longer than one after the other, with the loader ``turns_ratio`` times as fast.
     On a CPU both share the cores: add ``image_s * batch / usable cores`` to the step.
     """
 
@@ -34,6 +35,8 @@ class Feed(Struct, frozen=True, kw_only=True):
     """Loader processes over all GPUs."""
     overlaps: bool
     """False with 0 workers: the training process then loads between steps."""
+    turns_ratio: float = 1.0
+    """How many times as fast one core of each training process loads while that waits, as the loader beside it."""
     cached_ratio: float
     """Share of the files that the page cache keeps from one epoch to the next."""
     handover: Handover = Handover()

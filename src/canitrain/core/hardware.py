@@ -6,6 +6,7 @@ import enum
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from canitrain.core.fact import Known, Unknown
 from canitrain.core.gpu import GpuSpec
@@ -148,6 +149,11 @@ class Bench(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sequential_read_bytes_per_s: Known[float] | Unknown
     random_read_bytes_per_s: Known[float] | Unknown
     memory_bytes_per_s: Known[float] | Unknown
+
+    def elsewhere(self) -> Bench:
+        """What still holds with the images on another storage: the rates of processor and memory."""
+        unread = Unknown(reason="measured on another storage")
+        return replace(self, sequential_read_bytes_per_s=unread, random_read_bytes_per_s=unread)
 
 
 class Hardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

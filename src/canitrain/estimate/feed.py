@@ -102,6 +102,7 @@ def feed(
         validation_images_per_s=loader(cost.validate_s),
         workers=workers,
         overlaps=workers > 0,
+        turns_ratio=_worth(min(processes, cores), costs) / loading_cores,
         cached_ratio=cached_ratio,
         handover=handover(profile, recipe, dataset, calibration),
         warnings=_warnings(recipe, hardware, cores),
@@ -109,14 +110,18 @@ def feed(
 
 
 def _loading_cores(recipe: Recipe, cores: float, costs: LoaderCosts) -> float:
-    """Cores' worth of loading: each training process keeps one core busy, and the first loading core counts in full."""
+    """Cores' worth of loading: each training process keeps one core busy, or loads on it itself."""
     processes = training_processes(recipe)
     if recipe.workers == 0:
-        return min(float(processes), cores)
-    # With no core to spare, loading and training take turns on what there is.
+        return _worth(min(processes, cores), costs)
+    # With no core to spare, the loader gets half of what there is; ``turns_ratio`` bounds what that costs.
     free_cores = max(cores - processes, cores / 2)
-    busy_cores = min(recipe.workers * processes, free_cores)
-    return busy_cores if busy_cores <= 1 else 1 + (busy_cores - 1) * costs.core_ratio.value
+    return _worth(min(recipe.workers * processes, free_cores), costs)
+
+
+def _worth(cores: float, costs: LoaderCosts) -> float:
+    """Cores' worth of ``cores`` that load at once: the first counts in full."""
+    return cores if cores <= 1 else 1 + (cores - 1) * costs.core_ratio.value
 
 
 def _image_cost(

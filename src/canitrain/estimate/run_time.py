@@ -74,7 +74,7 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
     width = _width(profile, recipe, device, calibration)
     bench = hardware.bench
 
-    slowness = host_slowness(hardware, calibration.launch)
+    slowness = exactly(1.0) if isinstance(device, Cpu) else host_slowness(hardware, calibration.launch)
 
     def device_step(images: int, host: float) -> StepTime:
         shape = time_shape(profile, recipe, dataset, images)
@@ -90,11 +90,11 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
         )
 
     def device_steps(images: int) -> _DeviceSteps:
-        step = device_step(images, slowness.expected)
+        by_host = {host: device_step(images, host) for host in (slowness.low, slowness.expected, slowness.high)}
         return _DeviceSteps(
-            expected=step,
-            low_s=device_step(images, slowness.low).training_s * width.low_ratio,
-            high_s=device_step(images, slowness.high).training_s * width.high_ratio,
+            expected=by_host[slowness.expected],
+            low_s=by_host[slowness.low].training_s * width.low_ratio,
+            high_s=by_host[slowness.high].training_s * width.high_ratio,
         )
 
     def fed(images: int, steps: _DeviceSteps, rates: FeedRates) -> _Step:
@@ -119,7 +119,9 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
     first_epoch_s = epoch(feed.first)
     epoch_s = epoch(feed.later) if recipe.epochs > 1 else first_epoch_s
     total_s = _sum(first_epoch_s, epoch_s.scaled(recipe.epochs - 1), exactly(costs.warm_up_s.value))
-    busy = min(1.0, full.compute_s / later.step_s.expected)
+    short_s = 0.0 if last is None else last.expected.compute_s
+    validating_s = _validated_images(recipe, dataset) * full.forward_s / (batch_size * recipe.all_gpus)
+    busy_s = recipe.epochs * (steps * full.compute_s + short_s + validating_s)
     return Time(
         step_s=later.step_s,
         epoch_s=epoch_s,
@@ -129,7 +131,7 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
         parts=later.parts,
         validation_s=validation_s,
         kinds_s=_kinds_s(full, later.parts),
-        energy_kwh=_energy_kwh(device, recipe, busy, total_s.expected, costs),
+        energy_kwh=_energy_kwh(device, recipe, busy_s, total_s.expected, costs),
         cost=None
         if recipe.price_per_hour is None
         else recipe.price_per_hour * recipe.nodes * total_s.expected / HOUR_S,
@@ -166,7 +168,8 @@ def _with_feed(
 ) -> _Step:
     """The step as the slowest of training, loader and storage, or as their sum where nothing loads beside it.
 
-    On a CPU loading shares the cores and is part of the device's seconds.
+    On a CPU loading shares the cores and is part of the device's seconds. Loader processes on too few cores are no
+    slower than none: a training process that waits for them leaves them its core.
     """
     step = steps.expected
     images = batch_size * recipe.gpus
@@ -189,14 +192,31 @@ def _with_feed(
         loads_between_steps=not feed.overlaps,
     )
     together = max if feed.overlaps else _plus
+    training = Interval(
+        low=steps.low_s + sharing_s * width.low_ratio,
+        expected=parts.training_s,
+        high=steps.high_s + sharing_s * width.high_ratio,
+    )
+    if feed.overlaps:
+        loading = _taking_turns_at_worst(loading, training, feed.turns_ratio)
+        parts = replace(parts, loader_s=loading.expected)
     return _Step(
         step_s=Interval(
-            low=together(steps.low_s + sharing_s * width.low_ratio, loading.low, storing.low),
+            low=together(training.low, loading.low, storing.low),
             expected=parts.step_s,
-            high=together(steps.high_s + sharing_s * width.high_ratio, loading.high, storing.high),
+            high=together(training.high, loading.high, storing.high),
         ),
         parts=parts,
         bottleneck=_bottleneck(step, parts, on_cpu=on_cpu),
+    )
+
+
+def _taking_turns_at_worst(loading: Interval, training: Interval, turns_ratio: float) -> Interval:
+    """Seconds until the next batch is there: ``loading`` beside ``training``, or after it where that is sooner."""
+    return Interval(
+        low=min(loading.low, training.low + loading.low / turns_ratio),
+        expected=min(loading.expected, training.expected + loading.expected / turns_ratio),
+        high=min(loading.high, training.high + loading.high / turns_ratio),
     )
 
 
@@ -239,16 +259,24 @@ def _validation_s(
     feed: Feed,
     costs: RunCosts,
 ) -> float:
-    """Forward pass over the validation images, or their loading, whichever is slower, plus the host's share."""
-    if not recipe.validation or not dataset.validation_images:
+    """Forward pass over the validation images with the host's share, and their loading, together as in training."""
+    images = _validated_images(recipe, dataset)
+    if not images:
         return 0.0
     gpus, nodes = (recipe.all_gpus, recipe.nodes)
     if profile.implementation.library in ONE_GPU_VALIDATION:
         gpus, nodes = (1, 1)
     loaded_per_s = nodes * feed.validation_images_per_s.expected
     image_s = max(step.forward_s, step.forward_launches_s) / (batch_size * gpus)
-    host_s = costs.validation_host_image_s.value / gpus
-    return dataset.validation_images * max(image_s + host_s, 1 / loaded_per_s)
+    working_s = image_s + costs.validation_host_image_s.value / gpus
+    loading_s = 1 / loaded_per_s
+    in_turns_s = working_s + loading_s / feed.turns_ratio
+    return images * (min(max(working_s, loading_s), in_turns_s) if feed.overlaps else in_turns_s)
+
+
+def _validated_images(recipe: Recipe, dataset: Dataset) -> int:
+    """Of one epoch."""
+    return dataset.validation_images if recipe.validation else 0
 
 
 def _checkpoint_s(profile: ModelProfile, recipe: Recipe, hardware: Hardware, calibration: TimeCalibration) -> float:
@@ -273,9 +301,10 @@ def _kinds_s(step: StepTime, parts: StepParts) -> dict[str, float]:
     return step.kinds_s() | ({"loading": loading_s} if loading_s > 0 else {})
 
 
-def _energy_kwh(device: GpuSpec | Cpu, recipe: Recipe, busy: float, total_s: float, costs: RunCosts) -> float | None:
-    """Of the GPUs alone; ``None`` where nobody states the power (a CPU, some cards)."""
+def _energy_kwh(device: GpuSpec | Cpu, recipe: Recipe, busy_s: float, total_s: float, costs: RunCosts) -> float | None:
+    """Of the GPUs alone, each computing for ``busy_s`` of ``total_s``; ``None`` where nobody states the power."""
     if isinstance(device, Cpu) or device.tdp_w is None:
         return None
+    busy = min(1.0, busy_s / total_s)
     share = costs.load_power_ratio.value * busy + costs.idle_power_ratio.value * (1 - busy)
     return device.tdp_w * share * recipe.all_gpus * total_s / HOUR_S / _W_PER_KW

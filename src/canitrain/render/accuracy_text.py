@@ -21,8 +21,8 @@ def accuracy_text(accuracy: Accuracy, width: int = _COLUMNS) -> str:
     lines = [f"{counted(len(accuracy.rows), 'figure')} of {counted(runs, 'measured run')}"]
     if accuracy.groups:
         lines += ["", _head(), *(_group_line(group) for group in accuracy.groups)]
-        lines += ["", "bias: median of predicted / measured - 1; covered: the interval holds the run"]
-        lines += ["over: the run needs more than the upper end of the interval"]
+        lines += ["", "bias: median of predicted / measured - 1, of images/s as of the time they take"]
+        lines += ["covered: the interval holds the run; over: the run needs more than its upper end"]
     worst = sorted(accuracy.rows, key=lambda row: -abs(row.error))[:_WORST_ROWS]
     if worst:
         lines += ["", "farthest off", *_row_lines(worst, width)]

@@ -155,7 +155,10 @@ def _bench(bench: Bench) -> list[str]:
         ("random read", bench.random_read_bytes_per_s, _rate),
         ("memory", bench.memory_bytes_per_s, _rate),
     )
-    return [f"{name} {say(fact.value) if isinstance(fact, Known) else 'unknown'}" for name, fact, say in rates]
+    return [
+        f"{name} {say(fact.value) if isinstance(fact, Known) else f'unknown ({fact.reason})'}"
+        for name, fact, say in rates
+    ]
 
 
 def _rate(bytes_per_s: float) -> str:

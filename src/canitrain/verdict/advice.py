@@ -50,9 +50,19 @@ def _fitting_workers(question: Question, plan: Plan) -> Iterator[Change]:
 
 
 def _try(change: Change, plan: Plan, estimate: Estimator) -> Advice | None:
-    """The effect at the same batch; where that batch does not fit even so, at the one that would."""
+    """The effect at the same batch, or at a larger one for which it makes room, where only that is in time."""
     tried = replan(change.question, estimate, plan.run.batch_size)
-    return _advice(change.option, plan, tried, change.price)
+    advice = _advice(change.option, plan, tried, change.price)
+    status = plan.verdict.status if advice is None else advice.status
+    if status is Status.GO or not _time_is_short(plan) or change.question.recipe.batch_size is not None:
+        return advice
+    if _memory_bytes(tried.run) >= _memory_bytes(plan.run):
+        return advice
+    roomy = make_plan(change.question, estimate)
+    batch_size = roomy.run.batch_size
+    if batch_size <= plan.run.batch_size or SEVERITY.index(roomy.verdict.status) >= SEVERITY.index(status):
+        return advice
+    return _advice(f"{change.option} --batch-size {batch_size}", plan, roomy, change.price) or advice
 
 
 def _needless(bought: Advice, free: Sequence[Advice]) -> bool:
@@ -84,7 +94,8 @@ def _advice(option: str, plan: Plan, tried: Plan, price: str) -> Advice | None:
     worse = SEVERITY.index(tried.verdict.status) > SEVERITY.index(plan.verdict.status)
     worse = worse or not _forbidding(tried) <= _forbidding(plan) or _needs_more_of_what_lacks(plan, tried)
     saves = _memory_is_short(plan) and saved_bytes >= LEAST_SAVING * before
-    if worse or not (better or saves or speedup >= LEAST_SPEEDUP):
+    clears = _forbidding(tried) < _forbidding(plan)
+    if worse or not (better or clears or saves or speedup >= LEAST_SPEEDUP):
         return None
     effects = [_memory_effect(saved_bytes, before), _time_effect(speedup), price]
     return Advice(
@@ -133,6 +144,10 @@ def _gain(advice: Advice, plan: Plan) -> float:
     """How much of what is short the change brings: time where the verdict is go, else both."""
     saved = -advice.memory_bytes / max(1.0, _memory_bytes(plan.run))
     return advice.speedup_ratio - 1 + (2 * saved if _memory_is_short(plan) else 0.0)
+
+
+def _time_is_short(plan: Plan) -> bool:
+    return any(reason.status is not Status.GO and reason.resource is Resource.TIME for reason in plan.reasons)
 
 
 def _memory_is_short(plan: Plan) -> bool:

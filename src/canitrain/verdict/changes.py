@@ -118,7 +118,8 @@ def _storage(question: Question) -> Iterator[Change]:
     storage = question.hardware.storage
     if isinstance(storage.kind, Known) and storage.kind.value in (StorageKind.HDD, StorageKind.NETWORK):
         nvme = replace(storage, kind=Known(value=StorageKind.NVME, source="advice"))
-        hardware = replace(question.hardware, storage=nvme, bench=None)
+        bench = None if question.hardware.bench is None else question.hardware.bench.elsewhere()
+        hardware = replace(question.hardware, storage=nvme, bench=bench)
         yield Change(
             option="the images on a local NVMe disk", question=replace(question, hardware=hardware), bought=True
         )
