@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from canitrain.core.dataset import Dataset
@@ -15,11 +14,11 @@ from canitrain.core.hardware import Cpu, Hardware, StorageKind
 from canitrain.core.interval import Interval, exactly
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import Recipe
-from canitrain.core.report import Bottleneck, StepParts, Time
+from canitrain.core.report import StepParts, Time
 from canitrain.core.time_calibration import LevelWidth, RunCosts, TimeCalibration
 from canitrain.core.units import HOUR_S
 from canitrain.estimate.convolution_time import has_grouped_convolutions
-from canitrain.estimate.cpu_time import training_cores
+from canitrain.estimate.fed_step import DeviceSteps, FedStep, fed_step
 from canitrain.estimate.launches import host_slowness
 from canitrain.estimate.shapes import time_shape
 from canitrain.estimate.step_time import StepTime, step_time
@@ -28,22 +27,6 @@ from canitrain.estimate.time_evidence import is_fitted, time_evidence
 ONE_GPU_VALIDATION = frozenset({"yolov5", "ultralytics"})
 """Libraries whose training script validates in the first process only (source: their ``train.py``)."""
 _W_PER_KW = 1000.0
-
-
-class _Step(Struct, frozen=True, kw_only=True):
-    """A step with the feed: its interval and what it waits for."""
-
-    step_s: Interval
-    parts: StepParts
-    bottleneck: Bottleneck
-
-
-class _DeviceSteps(Struct, frozen=True, kw_only=True):
-    """A step without the feed; its ends are those of the evidence and of how fast the host may launch."""
-
-    expected: StepTime
-    low_s: float
-    high_s: float
 
 
 def run_time(  # noqa: PLR0917  the door agreed with check.py
@@ -89,16 +72,16 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
             handover=feed.handover,
         )
 
-    def device_steps(images: int) -> _DeviceSteps:
+    def device_steps(images: int) -> DeviceSteps:
         by_host = {host: device_step(images, host) for host in (slowness.low, slowness.expected, slowness.high)}
-        return _DeviceSteps(
+        return DeviceSteps(
             expected=by_host[slowness.expected],
             low_s=by_host[slowness.low].training_s * width.low_ratio,
             high_s=by_host[slowness.high].training_s * width.high_ratio,
         )
 
-    def fed(images: int, steps: _DeviceSteps, rates: FeedRates) -> _Step:
-        return _with_feed(steps, feed, rates, batch_size=images, recipe=recipe, device=device, width=width)
+    def fed(images: int, steps: DeviceSteps, rates: FeedRates) -> FedStep:
+        return fed_step(steps, feed, rates, batch_size=images, recipe=recipe, device=device, width=width)
 
     whole = device_steps(batch_size)
     full = whole.expected
@@ -154,99 +137,6 @@ def _width(profile: ModelProfile, recipe: Recipe, device: GpuSpec | Cpu, calibra
         low_ratio=min([width.low_ratio, *(case.low_ratio for case in cases)]),
         high_ratio=max([width.high_ratio, *(case.high_ratio for case in cases)]),
     )
-
-
-def _with_feed(
-    steps: _DeviceSteps,
-    feed: Feed,
-    rates: FeedRates,
-    *,
-    batch_size: int,
-    recipe: Recipe,
-    device: GpuSpec | Cpu,
-    width: LevelWidth,
-) -> _Step:
-    """The step as the slowest of training, loader and storage, or as their sum where nothing loads beside it.
-
-    On a CPU loading shares the cores and is part of the device's seconds. Loader processes on too few cores are no
-    slower than none: a training process that waits for them leaves them its core.
-    """
-    step = steps.expected
-    images = batch_size * recipe.gpus
-    on_cpu = isinstance(device, Cpu)
-    sharing_s = feed.image_s * images / training_cores(device) if isinstance(device, Cpu) else 0.0
-    compute_s = step.compute_s + sharing_s
-    loading = _seconds(images, rates.loader_images_per_s)
-    storing = _seconds(images, rates.storage_images_per_s)
-    if on_cpu:
-        loading = Interval(low=0.0, expected=0.0, high=0.0)
-    parts = StepParts(
-        compute_s=compute_s,
-        launches_s=step.launches_s,
-        loader_s=loading.expected,
-        storage_s=storing.expected,
-        communication_s=step.communication_s,
-        optimizer_s=step.optimizer_s,
-        waits_s=step.waits_s,
-        handover_s=step.handover_s,
-        loads_between_steps=not feed.overlaps,
-    )
-    together = max if feed.overlaps else _plus
-    training = Interval(
-        low=steps.low_s + sharing_s * width.low_ratio,
-        expected=parts.training_s,
-        high=steps.high_s + sharing_s * width.high_ratio,
-    )
-    if feed.overlaps:
-        loading = _taking_turns_at_worst(loading, training, feed.turns_ratio)
-        parts = replace(parts, loader_s=loading.expected)
-    return _Step(
-        step_s=Interval(
-            low=together(training.low, loading.low, storing.low),
-            expected=parts.step_s,
-            high=together(training.high, loading.high, storing.high),
-        ),
-        parts=parts,
-        bottleneck=_bottleneck(step, parts, on_cpu=on_cpu),
-    )
-
-
-def _taking_turns_at_worst(loading: Interval, training: Interval, turns_ratio: float) -> Interval:
-    """Seconds until the next batch is there: ``loading`` beside ``training``, or after it where that is sooner."""
-    return Interval(
-        low=min(loading.low, training.low + loading.low / turns_ratio),
-        expected=min(loading.expected, training.expected + loading.expected / turns_ratio),
-        high=min(loading.high, training.high + loading.high / turns_ratio),
-    )
-
-
-def _plus(training_s: float, loading_s: float, storing_s: float) -> float:
-    return training_s + loading_s + storing_s
-
-
-def _seconds(images: int, rate: Interval) -> Interval:
-    return Interval(low=images / rate.high, expected=images / rate.expected, high=images / rate.low)
-
-
-def _bottleneck(step: StepTime, parts: StepParts, *, on_cpu: bool) -> Bottleneck:
-    """The part that would have to shrink first; a device busy with starting kernels is bound by launches too."""
-    if on_cpu:
-        device = Bottleneck.CPU_COMPUTE
-    elif step.start_bound:
-        device = Bottleneck.LAUNCHES
-    else:
-        device = Bottleneck.GPU_MEMORY_BANDWIDTH if step.bandwidth_bound else Bottleneck.GPU_COMPUTE
-    working = {
-        Bottleneck.LAUNCHES: parts.launches_s,
-        Bottleneck.NETWORK if step.network_bound else Bottleneck.COMMUNICATION: parts.communication_s,
-    }
-    working[device] = max(working.get(device, 0.0), parts.compute_s)
-    waiting = {Bottleneck.DECODE: parts.loader_s, Bottleneck.STORAGE: parts.storage_s}
-    if parts.loads_between_steps:
-        candidates = working | waiting
-    else:
-        candidates = waiting if max(waiting.values()) > parts.training_s else working
-    return max(candidates, key=lambda name: candidates[name])
 
 
 def _validation_s(

@@ -1,0 +1,125 @@
+"""A training step and the images it waits for: which is slower, and what one would have to mend first."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from canitrain.core.feed import Feed, FeedRates
+from canitrain.core.gpu import GpuSpec
+from canitrain.core.hardware import Cpu
+from canitrain.core.interval import Interval
+from canitrain.core.recipe import Recipe
+from canitrain.core.report import Bottleneck, StepParts
+from canitrain.core.time_calibration import LevelWidth
+from canitrain.estimate.cpu_time import training_cores
+from canitrain.estimate.step_time import StepTime
+
+
+class FedStep(Struct, frozen=True, kw_only=True):
+    """A step with the feed: its interval and what it waits for."""
+
+    step_s: Interval
+    parts: StepParts
+    bottleneck: Bottleneck
+
+
+class DeviceSteps(Struct, frozen=True, kw_only=True):
+    """A step without the feed; its ends are those of the evidence and of how fast the host may launch."""
+
+    expected: StepTime
+    low_s: float
+    high_s: float
+
+
+def fed_step(
+    steps: DeviceSteps,
+    feed: Feed,
+    rates: FeedRates,
+    *,
+    batch_size: int,
+    recipe: Recipe,
+    device: GpuSpec | Cpu,
+    width: LevelWidth,
+) -> FedStep:
+    """The step as the slowest of training, loader and storage, or as their sum where nothing loads beside it.
+
+    On a CPU loading shares the cores and is part of the device's seconds. Loader processes on too few cores are no
+    slower than none: a training process that waits for them leaves them its core.
+    """
+    step = steps.expected
+    images = batch_size * recipe.gpus
+    on_cpu = isinstance(device, Cpu)
+    sharing_s = feed.image_s * images / training_cores(device) if isinstance(device, Cpu) else 0.0
+    compute_s = step.compute_s + sharing_s
+    loading = _seconds(images, rates.loader_images_per_s)
+    storing = _seconds(images, rates.storage_images_per_s)
+    if on_cpu:
+        loading = Interval(low=0.0, expected=0.0, high=0.0)
+    parts = StepParts(
+        compute_s=compute_s,
+        launches_s=step.launches_s,
+        loader_s=loading.expected,
+        storage_s=storing.expected,
+        communication_s=step.communication_s,
+        optimizer_s=step.optimizer_s,
+        waits_s=step.waits_s,
+        handover_s=step.handover_s,
+        loads_between_steps=not feed.overlaps,
+    )
+    together = max if feed.overlaps else _plus
+    training = Interval(
+        low=steps.low_s + sharing_s * width.low_ratio,
+        expected=parts.training_s,
+        high=steps.high_s + sharing_s * width.high_ratio,
+    )
+    if feed.overlaps:
+        loading = _taking_turns_at_worst(loading, training, feed.turns_ratio)
+        parts = replace(parts, loader_s=loading.expected)
+    return FedStep(
+        step_s=Interval(
+            low=together(training.low, loading.low, storing.low),
+            expected=parts.step_s,
+            high=together(training.high, loading.high, storing.high),
+        ),
+        parts=parts,
+        bottleneck=_bottleneck(step, parts, on_cpu=on_cpu),
+    )
+
+
+def _taking_turns_at_worst(loading: Interval, training: Interval, turns_ratio: float) -> Interval:
+    """Seconds until the next batch is there: ``loading`` beside ``training``, or after it where that is sooner."""
+    return Interval(
+        low=min(loading.low, training.low + loading.low / turns_ratio),
+        expected=min(loading.expected, training.expected + loading.expected / turns_ratio),
+        high=min(loading.high, training.high + loading.high / turns_ratio),
+    )
+
+
+def _plus(training_s: float, loading_s: float, storing_s: float) -> float:
+    return training_s + loading_s + storing_s
+
+
+def _seconds(images: int, rate: Interval) -> Interval:
+    return Interval(low=images / rate.high, expected=images / rate.expected, high=images / rate.low)
+
+
+def _bottleneck(step: StepTime, parts: StepParts, *, on_cpu: bool) -> Bottleneck:
+    """The part that would have to shrink first; a device busy with starting kernels is bound by launches too."""
+    if on_cpu:
+        device = Bottleneck.CPU_COMPUTE
+    elif step.start_bound:
+        device = Bottleneck.LAUNCHES
+    else:
+        device = Bottleneck.GPU_MEMORY_BANDWIDTH if step.bandwidth_bound else Bottleneck.GPU_COMPUTE
+    working = {
+        Bottleneck.LAUNCHES: parts.launches_s,
+        Bottleneck.NETWORK if step.network_bound else Bottleneck.COMMUNICATION: parts.communication_s,
+    }
+    working[device] = max(working.get(device, 0.0), parts.compute_s)
+    waiting = {Bottleneck.DECODE: parts.loader_s, Bottleneck.STORAGE: parts.storage_s}
+    if parts.loads_between_steps:
+        candidates = working | waiting
+    else:
+        candidates = waiting if max(waiting.values()) > parts.training_s else working
+    return max(candidates, key=lambda name: candidates[name])
