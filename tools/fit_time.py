@@ -32,6 +32,7 @@ from canitrain.core.profile import ModelProfile, WorkKind
 from canitrain.core.time_calibration import (
     ConvolutionShapes,
     Curve,
+    LaunchCosts,
     Layout,
     LevelWidth,
     Rate,
@@ -59,8 +60,10 @@ Width = tuple[float, float, str]
 FITTED = "tools/fit_time.py"
 UNSEEN_VENDOR = 1.3
 """Assumed, not measured: what another vendor's software adds at both ends where only the datasheet speaks."""
+HOST_SHARE = 0.67
+"""A step whose host launches for longer than this share of it says little of its card."""
 TAIL = 0.025
-"""Share of held-out rows that may lie beyond each end of an interval."""
+"""Share of runs that may lie beyond each end of an interval."""
 
 
 def load_profiles(folders: list[Path]) -> dict[str, ModelProfile]:
@@ -92,6 +95,19 @@ def usable_runs(folder: Path, profiles: dict[str, ModelProfile], host_slowness: 
         for r in once.values()
         if "timm" not in r.source or (r.model in some[r.training] and (r.training or r.card != "GeForce RTX 3090"))
     ]
+
+
+def table_of(folder: Path, profiles: dict[str, ModelProfile]) -> tuple[Table, LaunchCosts]:
+    """All runs that say something of their card, and what launches were found to cost."""
+    calibration = load_calibration()
+    known, copied = calibration.time, calibration.host.handover.copied_bytes_per_s.value
+    launches = launch_fit(folder, profiles, calibration)
+    slowness = {PUBLISHED_CARDS[key]: value for key, value in launches.slowness.items()}
+    runs = [*usable_runs(folder, profiles, slowness), *timed_additions(folder, ADDITIONS)]
+    cards = {run.card: working(find_card(run.card), known) for run in runs}
+    table = Table(runs, profiles, cards, launches.costs, copied)
+    runs = [run for run, host_s in zip(runs, table.host_s, strict=True) if host_s <= HOST_SHARE * run.step_s]
+    return Table(runs, profiles, cards, launches.costs, copied), launches.costs
 
 
 def fit(table: Table, rows: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
@@ -142,12 +158,18 @@ def held_out(table: Table, start: np.ndarray, fold_of: Callable[[TimedRun, GpuSp
     return predicted
 
 
+def ends(ratios: np.ndarray) -> tuple[float, float]:
+    """The interval of a next run: the i-th of n lies, on average over such samples, at i / (n + 1) of all runs."""
+    low, high = np.exp(np.quantile(np.log(ratios), (TAIL, 1 - TAIL), method="weibull"))
+    return float(low), float(high)
+
+
 def covered(ratios: np.ndarray, folds: Sequence[object]) -> float:
     """Share of ``ratios`` inside an interval whose width comes from the other folds."""
     own = np.array([str(fold) for fold in folds])
     inside = 0
     for fold in set(own):
-        low, high = np.quantile(ratios[own != fold], (TAIL, 1 - TAIL))
+        low, high = ends(ratios[own != fold])
         inside += int(((ratios[own == fold] >= low) & (ratios[own == fold] <= high)).sum())
     return inside / len(ratios)
 
@@ -159,13 +181,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="time.toml to rewrite")
     options = parser.parse_args()
     profiles = load_profiles(options.traces)
-    calibration = load_calibration()
-    known, copied = calibration.time, calibration.host.handover.copied_bytes_per_s.value
-    launches = launch_fit(options.calibration, profiles, calibration)
-    slowness = {PUBLISHED_CARDS[key]: value for key, value in launches.slowness.items()}
-    runs = [*usable_runs(options.calibration, profiles, slowness), *timed_additions(options.calibration, ADDITIONS)]
-    cards = {run.card: working(find_card(run.card), known) for run in runs}
-    table = Table(runs, profiles, cards, launches.costs, copied)
+    table, launch = table_of(options.calibration, profiles)
+    runs = table.runs
     print(f"{len(profiles)} profiles, {len(runs)} runs: {dict(Counter(run.source for run in runs))}")
     logs = fit(table, np.ones(len(runs), dtype=bool))
     models = {name: index % FOLDS for index, name in enumerate(np.random.default_rng(1).permutation(sorted(profiles)))}
@@ -186,7 +203,12 @@ def main() -> None:
         ("training, NHWC, grouped convolutions", by_model, nhwc & grouped & many, None),
         ("training, NHWC, no grouped convolutions", by_model, nhwc & ~grouped & many, None),
         ("training, NHWC, unseen model on a card of the fit", by_model, nhwc & many, None),
-        ("training, all but grouped in NHWC, any card", by_model, plain | (nhwc & ~grouped), EvidenceLevel.CALIBRATED),
+        (
+            "training, all but grouped in NHWC, card of the fit",
+            by_model,
+            (plain | (nhwc & ~grouped)) & many,
+            EvidenceLevel.CALIBRATED,
+        ),
         ("inference, unseen model on a card of the fit", by_model, forward & many, None),
         ("training, unseen card", by_card, plain, EvidenceLevel.GENERATION),
         ("training, unseen card, published only", by_card, plain & ~many, None),
@@ -198,10 +220,10 @@ def main() -> None:
         print(f"{title:52s} {summary(predicted, table.step_s, rows)} | at peak {summary(peak, table.step_s, rows)}")
         if level is not None:
             margin = UNSEEN_VENDOR if level is EvidenceLevel.DATASHEET else 1.0
-            low, high = np.quantile(ratio, TAIL) / margin, np.quantile(ratio, 1 - TAIL) * margin
-            widths[level] = (low, high, summary(predicted, table.step_s, rows))
+            low, high = ends(ratio)
+            widths[level] = (low / margin, high * margin, summary(predicted, table.step_s, rows))
     widths = widening(widths)
-    rows = plain | (nhwc & ~grouped)
+    rows = (plain | (nhwc & ~grouped)) & many
     folds = [models.get(run.model, 0) for run, kept in zip(runs, rows, strict=True) if kept]
     cards = [run.card for run, kept in zip(runs, plain, strict=True) if kept]
     print(f"intervals of other folds' widths cover {covered((table.step_s / by_model)[rows], folds):.1%} by model,")
@@ -211,15 +233,15 @@ def main() -> None:
     print_coefficients(logs)
     if options.write:
         rows = nhwc & grouped & many
-        low, high = np.quantile((table.step_s / by_model)[rows], (TAIL, 1 - TAIL))
+        low, high = ends((table.step_s / by_model)[rows])
         case = UnfittedWidth(
-            low_ratio=float(low),
-            high_ratio=float(high),
+            low_ratio=low,
+            high_ratio=high,
             source=FITTED,
             residual=f"held-out rows: {summary(by_model, table.step_s, rows)}",
         )
         written = fitted(read_time_toml(options.write), table, logs, widths)
-        written = replace(written, grouped_channels_last_width=case, launch=launches.costs)
+        written = replace(written, grouped_channels_last_width=case, launch=launch)
         write_time_toml(options.write, written)
 
 

@@ -42,7 +42,7 @@ from canitrain.check import check
 from canitrain.core.calibration import Calibration
 from canitrain.core.dataset import Dataset
 from canitrain.core.fact import Known
-from canitrain.core.hardware import Cpu, Hardware
+from canitrain.core.hardware import Cpu, Hardware, Package
 from canitrain.core.loop import Handover
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Phase
@@ -176,12 +176,14 @@ def _hidden_exchange_s(run: Fresh, profile: ModelProfile, calibration: Calibrati
 
 
 def described_host(run: Fresh) -> Hardware:
-    """The machine as far as the source tells: its cards, and its processor where that is named."""
+    """The machine as far as the source tells: its cards, its processor where that is named, and torch 1.x."""
     machine = unknown_machine("published run", "a published run does not say")
     cards = Known(value=describe_gpus(f"{run.gpus}x {run.card}"), source="published")
     if host := run.row.host:
         machine = msgspec.structs.replace(machine, cpu=cpu_of(host, machine.cpu))
-    return complete(msgspec.structs.replace(machine, gpus=cards))
+    torch = Known(value=Package(name="torch", version="1"), source="published")
+    software = msgspec.structs.replace(machine.software, torch=torch)
+    return complete(msgspec.structs.replace(machine, gpus=cards, software=software))
 
 
 def cpu_of(host: Host, unknown: Cpu) -> Cpu:

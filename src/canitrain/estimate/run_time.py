@@ -21,7 +21,7 @@ from canitrain.estimate.convolution_time import has_grouped_convolutions
 from canitrain.estimate.fed_step import DeviceSteps, FedStep, fed_step
 from canitrain.estimate.launches import host_slowness
 from canitrain.estimate.shapes import time_shape
-from canitrain.estimate.step_time import StepTime, step_time
+from canitrain.estimate.step_time import StepTime, step_times
 from canitrain.estimate.time_evidence import is_fitted, time_evidence
 
 ONE_GPU_VALIDATION = frozenset({"yolov5", "ultralytics"})
@@ -55,25 +55,19 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
         A steady step (of a later epoch, where there is more than one), the mean epoch and the total.
     """
     width = _width(profile, recipe, device, calibration)
-    bench = hardware.bench
-
     slowness = exactly(1.0) if isinstance(device, Cpu) else host_slowness(hardware, calibration.launch)
 
-    def device_step(images: int, host: float) -> StepTime:
-        shape = time_shape(profile, recipe, dataset, images)
-        return step_time(
+    def device_steps(images: int) -> DeviceSteps:
+        by_host = step_times(
             profile,
             recipe,
-            shape,
+            time_shape(profile, recipe, dataset, images),
             device,
-            slowness=host,
-            bench=bench,
+            hosts=(slowness.low, slowness.expected, slowness.high),
+            bench=hardware.bench,
             calibration=calibration,
             handover=feed.handover,
         )
-
-    def device_steps(images: int) -> DeviceSteps:
-        by_host = {host: device_step(images, host) for host in (slowness.low, slowness.expected, slowness.high)}
         return DeviceSteps(
             expected=by_host[slowness.expected],
             low_s=by_host[slowness.low].training_s * width.low_ratio,

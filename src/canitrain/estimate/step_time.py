@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -11,7 +11,7 @@ from canitrain.core.hardware import Bench, Cpu
 from canitrain.core.loop import Handover, StepPart
 from canitrain.core.network import NetworkUse
 from canitrain.core.polynomial import BatchShape
-from canitrain.core.profile import ModelProfile, Phase, Precision, Trace, WorkKind
+from canitrain.core.profile import ModelProfile, Phase, Precision, Stage, Trace, WorkKind
 from canitrain.core.recipe import Recipe, Strategy
 from canitrain.core.time_calibration import LaunchCosts, TimeCalibration
 from canitrain.estimate.communication import Exchange, exchange, launched_replicas, straggling_s
@@ -84,6 +84,16 @@ class StepTime(Struct, frozen=True, kw_only=True):
         return stages
 
 
+class _DeviceWork(Struct, frozen=True, kw_only=True):
+    """What the device does in a step, whatever host launches it."""
+
+    trace: Trace
+    groups: tuple[GroupTime, ...]
+    optimizer_s: float
+    update_kernels: float
+    """Of optimizer, scaler and EMA, averaged over the accumulation steps."""
+
+
 def step_time(
     profile: ModelProfile,
     recipe: Recipe,
@@ -99,19 +109,59 @@ def step_time(
 
     A CPU trains in fp32 whatever the recipe's precision, and launches nothing.
     """
+    hosts = (slowness,)
+    return step_times(
+        profile, recipe, shape, device, hosts=hosts, bench=bench, calibration=calibration, handover=handover
+    )[slowness]
+
+
+def step_times(
+    profile: ModelProfile,
+    recipe: Recipe,
+    shape: BatchShape,
+    device: GpuSpec | Cpu,
+    *,
+    hosts: Iterable[float],
+    bench: Bench | None,
+    calibration: TimeCalibration,
+    handover: Handover = NO_HANDOVER,
+) -> dict[float, StepTime]:
+    """As ``step_time``, by the slowness of each of ``hosts``."""
     if isinstance(device, Cpu):
-        rates = cpu_rates(device, bench, calibration)
-        return _cpu_step_time(profile, recipe, shape, rates, calibration)
+        step = _cpu_step_time(profile, recipe, shape, cpu_rates(device, bench, calibration), calibration)
+        return dict.fromkeys(hosts, step)
     precision = effective_precision(recipe.precision, device)
     rates = gpu_rates(device, precision, calibration, channels_last=recipe.channels_last)
     trace = profile.traces[precision]
     per_box = calibration.positives_per_box.value
-    groups = group_times(trace, shape, recipe, rates, positives_per_box=per_box)
     update = update_work(profile, recipe, calibration)
     steps = accumulation_steps(recipe, shape.batch_size)
+    work = _DeviceWork(
+        trace=trace,
+        groups=group_times(trace, shape, recipe, rates, positives_per_box=per_box),
+        optimizer_s=_traffic_s(update.traffic_bytes, rates) / steps,
+        update_kernels=update.kernels / steps,
+    )
+    return {
+        slowness: _launched(profile, recipe, shape, device, slowness, work, calibration, handover)
+        for slowness in dict.fromkeys(hosts)
+    }
+
+
+def _launched(  # noqa: PLR0917  what step_times was given, and the work
+    profile: ModelProfile,
+    recipe: Recipe,
+    shape: BatchShape,
+    card: GpuSpec,
+    slowness: float,
+    work: _DeviceWork,
+    calibration: TimeCalibration,
+    handover: Handover,
+) -> StepTime:
+    """``work`` as one host launches it, exchange and hand-over included."""
     launch = calibration.launch
     replicas = launched_replicas(recipe.strategy, recipe.all_gpus)
-    *forward, backward = _segments(trace, groups, shape, launch, slowness * replicas)
+    forward, backward = _segments(work, shape, launch, slowness * replicas)
     shared = exchange(
         recipe.strategy,
         gpus=recipe.all_gpus,
@@ -121,21 +171,20 @@ def step_time(
         parameter_tensors=profile.parameter_tensors,
         batch_bytes=shape.batch_size * recipe.gpus * shape.pixels * RGB_FP32_BYTES,
         # A bucket leaves once its gradients are there, whether the device or the host's launches take their time.
-        backward_s=together_s((*forward, backward)) - together_s(forward),
-        card=device,
+        backward_s=together_s((*forward, *backward)) - together_s(forward),
+        card=card,
         links=calibration.links,
         overlaps=not handover.delays_exchange,
     )
-    around_s = slowness * replicas * around_kernels_s(update.kernels / steps, launch) + shared.host_s
-    all_launches_s = sum(segment.host_s for segment in (*forward, backward)) + around_s
-    optimizer_s = _traffic_s(update.traffic_bytes, rates) / steps
+    around_s = slowness * replicas * around_kernels_s(work.update_kernels, launch) + shared.host_s
+    launches_s = sum(segment.host_s for segment in (*forward, *backward)) + around_s
     # The gradient scaler reads whether a gradient overflowed before it lets the optimizer step.
     waits = 1.0 if recipe.precision is Precision.AMP else 0.0
     after = (
         Segment(host_s=0.0, device_s=0.0, waits=waits),
-        Segment(host_s=around_s, device_s=optimizer_s),
+        Segment(host_s=around_s, device_s=work.optimizer_s),
     )
-    alone_s = together_s((*forward, backward, *after))
+    alone_s = together_s((*forward, *backward, *after))
     in_loop_s = together_s(_looped(forward, backward, after, handover, shape.batch_size))
     straggling = calibration.links.straggler_ratio[profile.size_rule].value
     handover_s = max(0.0, in_loop_s - alone_s)
@@ -144,15 +193,15 @@ def step_time(
     exposed_s = shared.exposed_s
     if recipe.strategy is Strategy.DDP:
         # The device's stream waits for the exchange; the host launches the update meanwhile.
-        exposed_s = together_s((*forward, backward, Segment(host_s=0.0, device_s=exposed_s), *after)) - alone_s
-    device_s = sum(group.time_s for group in groups) + optimizer_s
+        exposed_s = together_s((*forward, *backward, Segment(host_s=0.0, device_s=exposed_s), *after)) - alone_s
+    device_s = sum(group.time_s for group in work.groups) + work.optimizer_s
+    forward_s = sum(segment.host_s for segment in forward) / replicas + slowness * around_kernels_s(0.0, launch)
     return StepTime(
-        groups=groups,
-        optimizer_s=optimizer_s,
-        launches_s=all_launches_s,
-        waits_s=max(0.0, alone_s - max(device_s, all_launches_s)),
-        forward_launches_s=sum(segment.host_s for segment in forward) / replicas
-        + slowness * around_kernels_s(0.0, launch),
+        groups=work.groups,
+        optimizer_s=work.optimizer_s,
+        launches_s=launches_s,
+        waits_s=max(0.0, alone_s - max(device_s, launches_s)),
+        forward_launches_s=forward_s,
         handover_s=handover_s,
         communication_s=exposed_s + waiting_s,
         network=_network(recipe, shared, exposed_s, calibration),
@@ -161,30 +210,34 @@ def step_time(
 
 
 def _segments(
-    trace: Trace, groups: Sequence[GroupTime], shape: BatchShape, launch: LaunchCosts, slowness: float
-) -> tuple[Segment, ...]:
-    """Forward stages in order, then the backward pass, which nothing stops."""
+    work: _DeviceWork, shape: BatchShape, launch: LaunchCosts, slowness: float
+) -> tuple[list[Segment], list[Segment]]:
+    """Stages forward in order, then backward from the last to the first, where nothing waits."""
+    of_stage: dict[tuple[str, Phase], list[GroupTime]] = {
+        (stage.name, phase): [] for stage in work.trace.stages for phase in Phase
+    }
+    for group in work.groups:
+        of_stage[group.stage, group.phase].append(group)
 
-    def segment(phase: Phase, own: Sequence[GroupTime], waits: float) -> Segment:
+    def segment(stage: Stage, phase: Phase) -> Segment:
+        own = of_stage[stage.name, phase]
         kernels = dict.fromkeys(WorkKind, 0.0)
         for group in own:
             kernels[group.kind] += group.kernels
-        device_s = sum(group.time_s for group in own)
-        return Segment(host_s=slowness * stage_launches_s(phase, kernels, launch), device_s=device_s, waits=waits)
+        return Segment(
+            host_s=slowness * stage_launches_s(phase, kernels, launch),
+            device_s=sum(group.time_s for group in own),
+            waits=stage.waits.at(shape) if phase is Phase.FORWARD else 0.0,
+        )
 
-    forward: dict[str, list[GroupTime]] = {stage.name: [] for stage in trace.stages}
-    for group in groups:
-        if group.phase is Phase.FORWARD:
-            forward[group.stage].append(group)
-    backward = [group for group in groups if group.phase is Phase.BACKWARD]
     return (
-        *(segment(Phase.FORWARD, forward[stage.name], stage.waits.at(shape)) for stage in trace.stages),
-        segment(Phase.BACKWARD, backward, 0.0),
+        [segment(stage, Phase.FORWARD) for stage in work.trace.stages],
+        [segment(stage, Phase.BACKWARD) for stage in reversed(work.trace.stages)],
     )
 
 
 def _looped(
-    forward: Sequence[Segment], backward: Segment, after: Sequence[Segment], handover: Handover, images: int
+    forward: Sequence[Segment], backward: Sequence[Segment], after: Sequence[Segment], handover: Handover, images: int
 ) -> Iterator[Segment]:
     """The step as its loop runs it: from a batch in the host's hands to the next one.
 
@@ -194,7 +247,7 @@ def _looped(
     yield Segment(host_s=copied_s, device_s=copied_s)
     for part, segments in (
         (StepPart.FORWARD, forward),
-        (StepPart.BACKWARD, (backward,)),
+        (StepPart.BACKWARD, backward),
         (StepPart.UPDATE, after),
     ):
         yield from segments
