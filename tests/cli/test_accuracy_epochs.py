@@ -267,3 +267,18 @@ def test_images_as_fast_as_needed_are_handed_over_as_by_a_fast_loader(compare):
     endless, loader = compare(base, base | {"cores": 96, "workers": 16})
     # with cores, the feed is the one that check estimates
     assert endless["predicted"] == pytest.approx(loader["predicted"], rel=1e-6)
+
+
+def test_a_release_of_torch_decides_what_launches_cost_and_none_is_an_old_one(compare):
+    # YOLOv5s at one image on an A100 waits for the host.
+    run = {"batch_size": 1, "step_s": 0.05}
+    old, today, untold = compare({**run, "torch": "1.13.1"}, {**run, "torch": "2.13.0"}, {**run, "torch": ""})
+    assert old["predicted"] > 2 * today["predicted"]
+    assert untold["predicted"] == old["predicted"]
+    assert untold["low"] == today["low"] < old["low"]
+    assert untold["high"] == old["high"]
+
+
+@pytest.mark.parametrize("release", ["latest", "2.x", "v2", "cu118"])
+def test_what_is_no_release_of_torch_is_refused(refused, release):
+    assert f"torch is '{release}'" in refused({"step_s": 0.1, "torch": release})
