@@ -277,6 +277,8 @@ def test_a_release_of_torch_decides_what_launches_cost_and_none_is_an_old_one(co
     assert untold["predicted"] == old["predicted"]
     assert untold["low"] == today["low"] < old["low"]
     assert untold["high"] == old["high"]
+    (named,) = compare({**run, "source": "yolov5 7.0.14 torch 2.13.0 at 640"})
+    assert named["predicted"] == today["predicted"]
 
 
 @pytest.mark.parametrize("release", ["latest", "2.x", "v2", "cu118"])

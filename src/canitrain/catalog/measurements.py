@@ -58,7 +58,8 @@ _ALIASES = {
     "num_gpus": "gpus", "gpu_count": "gpus", "gpu_type": "gpu", "gpu_name": "gpu",
 }  # fmt: skip
 """Names that training scripts and their loggers give to the same things."""
-_RELEASE = re.compile(r"\d+(\.\d+)+")
+_RELEASE = re.compile(r"\d+(?:\.\d+)+(?:[+.-]?\w+)*")
+_TOLD_RELEASE = re.compile(r"\b(?:py)?torch[ =]*(\d+(?:\.\d+)+)", re.IGNORECASE)
 _OTHERS = frozenset({"epoch", "epochs"})
 """Columns of logs that count epochs: no slips of ``epoch_s``."""
 REQUIRED_COLUMNS = ("model", "batch_size", "gpu")
@@ -209,7 +210,7 @@ def _measurement(path: Path, table: Table, line: tuple[int, tuple[str, ...]], *,
         ram_bytes=field("ram_bytes").size_bytes(least=_LEAST_RAM_BYTES),
         storage=_storage(field("storage")),
         loop=field("loop").text,
-        torch=_release(field("torch")),
+        torch=_release(field("torch"), field("source").text),
     )
 
 
@@ -222,10 +223,14 @@ def _kind(field: Field) -> MemoryKind | None:
     return kind
 
 
-def _release(field: Field) -> str | None:
-    if field.text is None or _RELEASE.match(field.text):
-        return field.text
-    raise field.wrong(", not a release of PyTorch", "write 1.13 or 2.13.0, or leave it empty")
+def _release(field: Field, source: str | None) -> str | None:
+    """The release of PyTorch: its column's, else what the source names, as ``canitrain measure`` writes it."""
+    if field.text is None:
+        told = _TOLD_RELEASE.search(source or "")
+        return None if told is None else told[1]
+    if not _RELEASE.fullmatch(field.text):
+        raise field.wrong(", not a release of PyTorch", "write 1.13 or 2.13.0, or leave it empty")
+    return field.text
 
 
 def _storage(field: Field) -> StorageKind | None:
