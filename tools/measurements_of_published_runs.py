@@ -112,7 +112,7 @@ def timm_memory(calibration: Path, traced: dict[str, str]) -> Iterator[Line]:
 
 def times(calibration: Path, traced: dict[str, str]) -> Iterator[Line]:
     """Steps of classifiers; rows in channels-last order have no column here and are left out."""
-    runs = [*timm_runs(calibration / "timm_speed.csv"), *published_runs(calibration / "published.csv")]
+    runs = [*timm_runs(calibration / "timm_speed.csv"), *published_runs(calibration / "published.csv", {})]
     for timed in runs:
         if timed.training and not timed.channels_last and timed.model in traced:
             yield {
