@@ -8,7 +8,7 @@ import msgspec
 
 from canitrain.core.dataset import Dataset
 from canitrain.core.fact import Known, Unknown
-from canitrain.core.feed import Feed, FeedRates
+from canitrain.core.feed import CoreShares, Feed, FeedRates
 from canitrain.core.gpu import Generation, GpuSpec, Vendor
 from canitrain.core.hardware import Cpu, Driver, Hardware, Ram, Software, Storage, StorageKind
 from canitrain.core.interval import exactly
@@ -95,6 +95,7 @@ RECIPE = Recipe(
     precision=Precision.FP32, optimizer=Optimizer.SGD_MOMENTUM, image_size=ImageSize(shorter=640, longer=640),
     batch_size=None, effective_batch_size=16, epochs=10, workers=4, ema=False, max_time_s=604_800.0,
 )  # fmt: skip
+OUT_OF_THE_WAY = CoreShares()
 
 
 def feed(
@@ -102,12 +103,12 @@ def feed(
     storage_images_per_s: float = 1e6,
     *,
     overlaps: bool = True,
-    turns_ratio: float = 1.0,
+    shares: CoreShares = OUT_OF_THE_WAY,
 ) -> Feed:
     rates = FeedRates(
         loader_images_per_s=exactly(loader_images_per_s), storage_images_per_s=exactly(storage_images_per_s)
     )
     return Feed(
         first=rates, later=rates, image_s=0.004, validation_images_per_s=exactly(1e6), workers=4,
-        overlaps=overlaps, turns_ratio=turns_ratio, cached_ratio=1.0,
+        overlaps=overlaps, shares=shares, cached_ratio=1.0,
     )  # fmt: skip

@@ -66,27 +66,17 @@ def test_loading_overlaps_from_one_worker_on(workers, overlaps):
         ({"workers": 2, "gpus": 2}, 64, 4),  # workers of both processes
         ({"workers": 1}, 64, 1),
         ({"workers": 2}, 64, 2),
-        ({"workers": 8}, 4, 3),  # one core trains
-        ({"workers": 8}, 1, 0.5),  # taking turns on what there is
-        ({"workers": 8, "gpus": 4}, 6, 3),  # half of six, for four training processes leave less
+        ({"workers": 8}, 4, 4),  # no more than there are
+        ({"workers": 8}, 0.5, 0.5),
+        ({"workers": 8, "gpus": 4}, 6, 6),
+        ({"workers": 0, "gpus": 4}, 6, 4),  # each training process loads on its own
+        ({"workers": 0, "gpus": 4}, 3, 3),
     ],
 )
 def test_further_busy_cores_count_as_a_share_of_the_first(changes, cores, busy):
     found = fed(run(**changes), machine(cores=cores), mosaic_images=1)
     expected = busy if busy <= 1 else 1 + (busy - 1) * COSTS.core_ratio.value
     assert found.first.loader_images_per_s.expected == pytest.approx(expected / found.image_s)
-
-
-@pytest.mark.parametrize(
-    ("gpus", "cores", "beside", "in_turns"),
-    [(1, 64, 1, 1), (1, 1, 0.5, 1), (4, 4, 1 + COSTS.core_ratio.value, 1 + 3 * COSTS.core_ratio.value)],
-)
-def test_while_it_waits_a_training_process_leaves_its_core_to_the_loader(gpus, cores, beside, in_turns):
-    found, none = (fed(run(workers=workers, gpus=gpus), machine(cores=cores)) for workers in (1, 0))
-    assert found.turns_ratio == pytest.approx(in_turns / beside)
-    # as without loader processes
-    turns_images_per_s = found.first.loader_images_per_s.expected * found.turns_ratio
-    assert none.first.loader_images_per_s.expected == pytest.approx(turns_images_per_s)
 
 
 def test_a_validation_image_is_decoded_resized_and_collated():

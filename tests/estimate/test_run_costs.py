@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from pencil import CALIBRATION, CARD, CPU, DATASET, HARDWARE, PROFILE, RECIPE, feed, known
 
 from canitrain.core.fact import Unknown
-from canitrain.core.feed import Feed, FeedRates
+from canitrain.core.feed import CoreShares, Feed, FeedRates
 from canitrain.core.hardware import StorageKind
 from canitrain.core.interval import exactly
 from canitrain.core.recipe import Optimizer
@@ -108,6 +108,21 @@ def test_validation_is_a_forward_pass_and_the_hosts_share_of_each_image(library,
 def test_validation_waits_for_images_that_load_slower_than_that():
     fed = replace(feed(), validation_images_per_s=exactly(2.0))
     assert timed(fed=fed).validation_s == pytest.approx(50.0)  # 100 images at 2 a second
+
+
+@pytest.mark.parametrize(("library", "at_once"), [("pencil", 4), ("yolov5", 1)])
+def test_validation_leaves_the_loader_the_cores_that_its_processes_do_not_hold(library, at_once):
+    # Four cards, a core each: the loader loses what they launch, and half of what they wait for their devices.
+    # Where one validates for all, the other three wait for it.
+    shares = CoreShares(launching_ratio=1.0, spinning_ratio=0.5)
+    fed = replace(feed(shares=shares), validation_images_per_s=exactly(2.0))
+    profile = replace(PROFILE, implementation=replace(PROFILE.implementation, library=library))
+    recipe = replace(RECIPE, gpus=4)
+    step = device_step(recipe)
+    launching_s = step.forward_launches_s / 250 + COSTS.validation_host_image_s.value
+    working_s = max(step.forward_s - step.forward_launches_s, 0.0) / 250 + launching_s
+    held_s = (working_s / at_once + launching_s / 4) / 2
+    assert timed(recipe, profile=profile, fed=fed).validation_s == pytest.approx(100 * (0.5 + held_s))
 
 
 def test_small_models_validate_as_fast_as_the_host_launches():

@@ -145,3 +145,24 @@ def test_more_workers_never_make_a_run_longer(  # noqa: PLR0917 - one argument a
     )
     for end in ("low", "expected", "high"):
         assert getattr(many, end) <= getattr(few, end) * SAME, end
+
+
+@EASE
+@given(
+    name=st.sampled_from(["yolov5s", "fasterrcnn"]), card=st.sampled_from(CARDS), gpus=st.integers(1, 15),
+    cores=st.sampled_from([0.5, 2.0, 7.5, 16.0, 64.0]), batch_size=st.integers(64, 128), options=OPTIONS,
+)  # fmt: skip
+@example(
+    name="yolov5s", card="A100-SXM4-80GB", gpus=5, cores=16.0, batch_size=64,
+    options={"precision": PrecisionChoice.AMP, "epochs": 2, "workers": 2},
+)  # fmt: skip
+def test_another_gpu_costs_no_images_a_second_but_for_the_exchange(  # noqa: PLR0917 - one argument a draw
+    name: str, card: str, gpus: int, cores: float, batch_size: int, options: dict[str, Any]
+) -> None:
+    # An update after every step, by one card and by more; RAM enough for all workers and the files.
+    less, more = (
+        estimated(machine(card, each, cores=cores, ram_gib=4096), name, batch_size, **options).time
+        for each in (gpus, gpus + 1)
+    )
+    exchange_s = more.parts.communication_s
+    assert (more.step_s.expected - exchange_s) / (gpus + 1) <= less.step_s.expected / gpus * SAME

@@ -12,16 +12,28 @@ class FeedRates(Struct, frozen=True, kw_only=True):
     """Training images a second over all loader processes of the host, by what could be the slower."""
 
     loader_images_per_s: Interval
-    """What decoding and augmenting allows; a mosaic of four counts as one image."""
+    """What decoding and augmenting allows where the training processes want no core; a mosaic of four counts as one
+    image."""
     storage_images_per_s: Interval
     """What reading the files allows; page-cache speed where they are cached."""
+
+
+class CoreShares(Struct, frozen=True, kw_only=True):
+    """How training processes and loader share the cores of a host; as it stands, neither is in the other's way."""
+
+    loading_ratio: float = 1.0
+    """How many times as fast all cores load as those that the loader's processes fill."""
+    launching_ratio: float = 0.0
+    """Share of the cores' time that the training processes take while each of them launches kernels."""
+    spinning_ratio: float = 0.0
+    """The same while each of them waits for its device, which keeps a core busy as well."""
 
 
 class Feed(Struct, frozen=True, kw_only=True):
     """The input pipeline of a run, first epoch (files not yet in the page cache) and later ones.
 
-    On a GPU the step is the slower of the feed and the device, provided ``overlaps``; otherwise their sum. Where cores
-    are short it is no longer than one after the other, with the loader ``turns_ratio`` times as fast.
+    On a GPU the step is the slower of the feed and the device, provided ``overlaps``, and as long as their ``shares``
+    of the cores take; otherwise their sum.
     On a CPU both share the cores: add ``image_s * batch / usable cores`` to the step.
     """
 
@@ -35,8 +47,8 @@ class Feed(Struct, frozen=True, kw_only=True):
     """Loader processes over all GPUs."""
     overlaps: bool
     """False with 0 workers: the training process then loads between steps."""
-    turns_ratio: float = 1.0
-    """How many times as fast one core of each training process loads while that waits, as the loader beside it."""
+    shares: CoreShares = CoreShares()
+    """What the training processes leave of the cores."""
     cached_ratio: float
     """Share of the files that the page cache keeps from one epoch to the next."""
     handover: Handover = Handover()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from canitrain.core.feed import Feed, FeedRates
+from canitrain.core.feed import CoreShares, Feed, FeedRates
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Cpu
 from canitrain.core.interval import Interval
@@ -13,6 +13,7 @@ from canitrain.core.recipe import Recipe
 from canitrain.core.report import Bottleneck, StepParts
 from canitrain.core.time_calibration import LevelWidth
 from canitrain.estimate.cpu_time import training_cores
+from canitrain.estimate.shared_cores import held_ratio, loading_beside_s
 from canitrain.estimate.step_time import StepTime
 
 
@@ -44,8 +45,7 @@ def fed_step(
 ) -> FedStep:
     """The step as the slowest of training, loader and storage, or as their sum where nothing loads beside it.
 
-    On a CPU loading shares the cores and is part of the device's seconds. Loader processes on too few cores are no
-    slower than none: a training process that waits for them leaves them its core.
+    On a CPU loading shares the cores and is part of the device's seconds.
     """
     step = steps.expected
     images = batch_size * recipe.gpus
@@ -73,8 +73,9 @@ def fed_step(
         expected=parts.training_s,
         high=steps.high_s + sharing_s * width.high_ratio,
     )
-    if feed.overlaps:
-        loading = _taking_turns_at_worst(loading, training, feed.turns_ratio)
+    if feed.overlaps and not on_cpu:
+        held = held_ratio(feed.shares, (parts.launches_s + parts.handover_s) / parts.training_s)
+        loading = _beside(loading, training, held, feed.shares)
         parts = replace(parts, loader_s=loading.expected)
     return FedStep(
         step_s=Interval(
@@ -87,12 +88,12 @@ def fed_step(
     )
 
 
-def _taking_turns_at_worst(loading: Interval, training: Interval, turns_ratio: float) -> Interval:
-    """Seconds until the next batch is there: ``loading`` beside ``training``, or after it where that is sooner."""
+def _beside(loading: Interval, training: Interval, held_ratio: float, shares: CoreShares) -> Interval:
+    """Seconds until the next batch is there, on cores of which ``training`` holds a share."""
     return Interval(
-        low=min(loading.low, training.low + loading.low / turns_ratio),
-        expected=min(loading.expected, training.expected + loading.expected / turns_ratio),
-        high=min(loading.high, training.high + loading.high / turns_ratio),
+        low=loading_beside_s(loading.low, training.low, held_ratio, shares),
+        expected=loading_beside_s(loading.expected, training.expected, held_ratio, shares),
+        high=loading_beside_s(loading.high, training.high, held_ratio, shares),
     )
 
 

@@ -23,6 +23,7 @@ from canitrain.estimate.resident_memory import (
     resized_pixels,
     training_processes,
 )
+from canitrain.estimate.shared_cores import core_shares, loading_worth
 from canitrain.estimate.storage_rate import storage_rate
 
 
@@ -59,7 +60,7 @@ def feed(
     processes = training_processes(recipe)
     workers = recipe.workers * processes
     cores = value_or_none(hardware.cpu.usable_cores) or costs.assumed_cores.value
-    loading_cores = _loading_cores(recipe, cores, costs)
+    worth = loading_worth(recipe, cores, costs)
     readers = workers or processes
     cost = _image_cost(profile, recipe, dataset, hardware, costs)
     mosaic = profile.defaults.mosaic_images
@@ -78,7 +79,7 @@ def feed(
             )
 
     def loader(image_s: float) -> Interval:
-        rate = loading_cores / image_s
+        rate = worth / image_s
         return Interval(low=rate * costs.low_ratio.value, expected=rate, high=rate * costs.high_ratio.value)
 
     def storage(file_bytes: float, reads: float, cached_ratio: float) -> Interval:
@@ -102,26 +103,11 @@ def feed(
         validation_images_per_s=loader(cost.validate_s),
         workers=workers,
         overlaps=workers > 0,
-        turns_ratio=_worth(min(processes, cores), costs) / loading_cores,
+        shares=core_shares(recipe, cores, costs),
         cached_ratio=cached_ratio,
         handover=handover(profile, recipe, dataset, calibration),
         warnings=_warnings(recipe, hardware, cores),
     )
-
-
-def _loading_cores(recipe: Recipe, cores: float, costs: LoaderCosts) -> float:
-    """Cores' worth of loading: each training process keeps one core busy, or loads on it itself."""
-    processes = training_processes(recipe)
-    if recipe.workers == 0:
-        return _worth(min(processes, cores), costs)
-    # With no core to spare, the loader gets half of what there is; ``turns_ratio`` bounds what that costs.
-    free_cores = max(cores - processes, cores / 2)
-    return _worth(min(recipe.workers * processes, free_cores), costs)
-
-
-def _worth(cores: float, costs: LoaderCosts) -> float:
-    """Cores' worth of ``cores`` that load at once: the first counts in full."""
-    return cores if cores <= 1 else 1 + (cores - 1) * costs.core_ratio.value
 
 
 def _image_cost(

@@ -20,7 +20,9 @@ from canitrain.core.units import HOUR_S
 from canitrain.estimate.convolution_time import has_grouped_convolutions
 from canitrain.estimate.fed_step import DeviceSteps, FedStep, fed_step
 from canitrain.estimate.launches import host_slowness
+from canitrain.estimate.resident_memory import training_processes
 from canitrain.estimate.shapes import time_shape
+from canitrain.estimate.shared_cores import crowding_ratio, held_ratio, loading_beside_s
 from canitrain.estimate.step_time import StepTime, step_times
 from canitrain.estimate.time_evidence import is_fitted, time_evidence
 
@@ -55,7 +57,9 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
         A steady step (of a later epoch, where there is more than one), the mean epoch and the total.
     """
     width = _width(profile, recipe, device, calibration)
-    slowness = exactly(1.0) if isinstance(device, Cpu) else host_slowness(hardware, calibration.launch)
+    slowness = exactly(1.0)
+    if not isinstance(device, Cpu):
+        slowness = host_slowness(hardware, calibration.launch).scaled(crowding_ratio(recipe, hardware.cpu))
 
     def device_steps(images: int) -> DeviceSteps:
         by_host = step_times(
@@ -147,15 +151,17 @@ def _validation_s(
     images = _validated_images(recipe, dataset)
     if not images:
         return 0.0
-    gpus, nodes = (recipe.all_gpus, recipe.nodes)
+    gpus, nodes, processes = (recipe.all_gpus, recipe.nodes, 1)
     if profile.implementation.library in ONE_GPU_VALIDATION:
-        gpus, nodes = (1, 1)
-    loaded_per_s = nodes * feed.validation_images_per_s.expected
-    image_s = max(step.forward_s, step.forward_launches_s) / (batch_size * gpus)
-    working_s = image_s + costs.validation_host_image_s.value / gpus
-    loading_s = 1 / loaded_per_s
-    in_turns_s = working_s + loading_s / feed.turns_ratio
-    return images * (min(max(working_s, loading_s), in_turns_s) if feed.overlaps else in_turns_s)
+        # The others of its host wait for the one, and spin.
+        gpus, nodes, processes = (1, 1, training_processes(recipe))
+    loading_s = 1 / (nodes * feed.validation_images_per_s.expected)
+    host_s = (step.forward_launches_s / batch_size + costs.validation_host_image_s.value) / gpus
+    working_s = max(step.forward_s - step.forward_launches_s, 0.0) / (batch_size * gpus) + host_s
+    if not feed.overlaps:
+        return images * (working_s + loading_s)
+    held = held_ratio(feed.shares, host_s / processes / working_s)
+    return images * max(working_s, loading_beside_s(loading_s, working_s, held, feed.shares))
 
 
 def _validated_images(recipe: Recipe, dataset: Dataset) -> int:
