@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "render"))
 from made_up import HARDWARE
 
 PROFILE = catalog.load_model("yolov5s")
+PAGEABLE = catalog.load_model("ssdlite320")
+"""Its loop takes batches over itself."""
 CALIBRATION = catalog.load_calibration()
 
 
@@ -33,9 +35,10 @@ def machine(gpu: str = "Tesla T4") -> Hardware:
 
 def report(*measurements: Measurement, hardware: Hardware | None = None, **options: Any) -> Report:
     host = hardware or machine()
-    recipe = decide_recipe(RecipeOptions(batch_size=options.pop("batch_size", 16), **options), PROFILE, host)
+    profile = options.pop("profile", PROFILE)
+    recipe = decide_recipe(RecipeOptions(batch_size=options.pop("batch_size", 16), **options), profile, host)
     dataset = replace(catalog.load_dataset("coco"), images=5000)
-    return check(host, PROFILE, dataset, recipe, CALIBRATION, (), measurements)
+    return check(host, profile, dataset, recipe, CALIBRATION, (), measurements)
 
 
 def row(**changes: Any) -> Measurement:
@@ -185,3 +188,17 @@ def test_a_cpu_is_put_right_too_and_loading_keeps_its_share() -> None:
 
     assert compute_s(found) == pytest.approx(50.0 + loading_s)
     assert found.evidence.time.level is EvidenceLevel.MEASURED_HERE
+
+
+def test_a_hand_over_that_was_not_measured_stays_in_the_step() -> None:
+    before = report(profile=PAGEABLE, workers=16)
+    assert before.time is not None
+    assert before.time.parts.handover_s > 0
+    name, size = PAGEABLE.name, PAGEABLE.defaults.image_size.text
+    exact = row(model=name, image_size=size, precision="fp32", step_s=device_step_s(before.time))
+    found = report(exact, profile=PAGEABLE, workers=16)
+
+    assert found.time is not None
+    assert found.evidence.time.level is EvidenceLevel.MEASURED_HERE
+    assert found.time.parts.handover_s == pytest.approx(before.time.parts.handover_s)
+    assert found.time.step_s.expected == pytest.approx(before.time.step_s.expected)

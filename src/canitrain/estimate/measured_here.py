@@ -126,12 +126,12 @@ def counted_bytes(gpu: GpuMemory, row: Measurement) -> float:
 
 
 def device_step_s(time: Time) -> float:
-    """Seconds of a step without loader, disk and exchange, which ``canitrain measure`` does not have."""
+    """Seconds of a step without loader, disk, hand-over and exchange, which ``canitrain measure`` does not have."""
     return max(time.parts.compute_s - time.kinds_s.get(LOADING, 0.0), time.parts.launches_s) + time.parts.waits_s
 
 
 def _time(time: Time, ratio: float, width: LevelWidth, device: Bottleneck) -> Time:
-    """The device's seconds times ``ratio``; what waits for images stays as it was.
+    """The device's seconds times ``ratio``; exchange, hand-over and what waits for images stay as they were.
 
     ``device`` is what a step waits for that no longer waits for images.
     """
@@ -145,6 +145,7 @@ def _time(time: Time, ratio: float, width: LevelWidth, device: Bottleneck) -> Ti
         communication_s=before.communication_s,
         optimizer_s=before.optimizer_s * ratio,
         waits_s=before.waits_s * ratio,
+        handover_s=before.handover_s,
         loads_between_steps=before.loads_between_steps,
     )
     factor = after.step_s / before.step_s
