@@ -53,6 +53,14 @@ def test_a_host_of_which_nothing_is_known_may_be_as_slow_as_those_of_old_loops()
     assert host_slowness(host(), COSTS).high == pytest.approx(OLD)
 
 
+def test_a_core_of_which_only_the_base_clock_is_known_may_turbo_up_to_the_reference():
+    found = host_slowness(host(base_hz=REFERENCE_HZ / 2), COSTS)
+    assert (found.low, found.expected) == pytest.approx((1.0, 2.0))
+    assert host_slowness(host(base_hz=2 * REFERENCE_HZ), COSTS).low == pytest.approx(0.5)
+    old = host_slowness(host(base_hz=REFERENCE_HZ / 2, torch="1.13"), COSTS)
+    assert (old.low, old.expected) == pytest.approx((math.sqrt(OLD), 2 * OLD))
+
+
 def test_calls_of_libraries_cost_more_than_torch_s_own_kernels_and_python_between_layers_more_than_layers():
     kernels = {WorkKind.CONV: 2.0, WorkKind.NORM: 1.0, WorkKind.ELEMENTWISE: 5.0, WorkKind.OTHER: 1.0}
     layers_s = 3 * COSTS.library_kernel_s.value + 6 * COSTS.layer_kernel_s.value

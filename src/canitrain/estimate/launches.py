@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from canitrain.core.fact import value_or_none
 from canitrain.core.hardware import Hardware
 from canitrain.core.interval import Interval
@@ -40,14 +42,16 @@ def host_slowness(hardware: Hardware, costs: LaunchCosts) -> Interval:
     Python's speed follows the turbo clock of one core. A release that is known to be old costs what the loops of its
     time show, release and processor together; without one, today's will be installed. The processor's generation, of
     which the clock says nothing, takes up to half of the way (of the ratio's logarithm), the whole where not even the
-    clock is known.
+    clock is known. A base clock is the least that the core runs at: it may be as quick as at the reference clock.
     """
     ratio = costs.old_torch_ratio.value
     halfway = math.sqrt(ratio)
     torch = value_or_none(hardware.software.torch)
-    clock_hz = value_or_none(hardware.cpu.max_hz) or value_or_none(hardware.cpu.base_hz)
+    turbo_hz = value_or_none(hardware.cpu.max_hz)
+    clock_hz = turbo_hz or value_or_none(hardware.cpu.base_hz)
     if torch is not None and torch.version.partition(".")[0] == OLD_TORCH:
         software = Interval(low=halfway, expected=ratio, high=ratio)
     else:
         software = Interval(low=1.0, expected=1.0, high=ratio if clock_hz is None else halfway)
-    return software.scaled(1.0 if clock_hz is None else costs.reference_hz.value / clock_hz)
+    scaled = software.scaled(1.0 if clock_hz is None else costs.reference_hz.value / clock_hz)
+    return scaled if turbo_hz else replace(scaled, low=min(scaled.low, software.low))
