@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 from pencil import CALIBRATION, HARDWARE, NOT_KNOWN, known
 
-from canitrain.core.hardware import Package
+from canitrain.core.hardware import DESCRIBED, THIS_MACHINE, Package
 from canitrain.core.profile import Phase, WorkKind
-from canitrain.estimate.launches import around_kernels_s, host_slowness, stage_launches_s
+from canitrain.estimate.launches import around_kernels_s, host_slowness, launch_basis, stage_launches_s
 
 COSTS = CALIBRATION.launch
 REFERENCE_HZ = COSTS.reference_hz.value
@@ -59,6 +59,35 @@ def test_a_core_of_which_only_the_base_clock_is_known_may_turbo_up_to_the_refere
     assert host_slowness(host(base_hz=2 * REFERENCE_HZ), COSTS).low == pytest.approx(0.5)
     old = host_slowness(host(base_hz=REFERENCE_HZ / 2, torch="1.13"), COSTS)
     assert (old.low, old.expected) == pytest.approx((math.sqrt(OLD), 2 * OLD))
+
+
+@pytest.mark.parametrize(
+    ("facts", "origin", "basis"),
+    [
+        (
+            {"max_hz": 4.5e9, "torch": "2.13.0"},
+            THIS_MACHINE,
+            "torch 2.13.0 on a core of 4.5 GHz; an older host may need 1.8 times as long",
+        ),
+        (
+            {"base_hz": 2.0e9, "torch": "1.13.1"},
+            "host.json",
+            "torch 1.13.1, as loops of its time show, on a core of 2.0 GHz (base clock)",
+        ),
+        (
+            {},
+            THIS_MACHINE,
+            "today's torch on a core of 3.6 GHz, its clock not being known; an older host may need 3.1 times as long",
+        ),
+        (
+            {"max_hz": 3.0e9, "torch": "2.8"},
+            DESCRIBED,
+            "torch 2.8 on a core of 3.0 GHz (the probed CPU's highest clock); an older host may need 1.8 times as long",
+        ),
+    ],
+)
+def test_what_a_host_is_taken_for_is_told(facts, origin, basis):
+    assert launch_basis(replace(host(**facts), origin=origin), COSTS) == basis
 
 
 def test_calls_of_libraries_cost_more_than_torch_s_own_kernels_and_python_between_layers_more_than_layers():

@@ -251,3 +251,12 @@ def test_at_the_measured_batch_the_step_is_the_measured_one_with_a_narrow_interv
     assert device_step_s(found) == pytest.approx(measured.step_s)
     if found.bottleneck not in {Bottleneck.DECODE, Bottleneck.STORAGE}:
         assert found.step_s.high < 1.2 * found.step_s.expected
+
+
+def test_launches_that_were_measured_are_no_longer_warned_of() -> None:
+    def warned(*measurements: Measurement) -> bool:
+        found = report(*measurements, hardware=machine(FAST), batch_size=2)
+        return any("launches, estimated" in warning for warning in found.warnings)
+
+    assert warned()
+    assert not warned(row(gpu=FAST, batch_size=2, step_s=step_s(2)))
