@@ -37,7 +37,7 @@ def test_launches_take_as_much_longer_as_the_clock_is_slower(max_hz, base_hz, sl
     assert host_slowness(host(max_hz, base_hz), COSTS).expected == pytest.approx(slowness)
 
 
-@pytest.mark.parametrize("version", ["1.4", "1.13.1", "1"])
+@pytest.mark.parametrize("version", ["0.4.1", "1.4", "1.13.1", "1"])
 def test_an_old_release_costs_what_the_loops_of_its_time_show(version):
     found = host_slowness(host(REFERENCE_HZ, torch=version), COSTS)
     assert (found.low, found.expected, found.high) == pytest.approx((math.sqrt(OLD), OLD, OLD))

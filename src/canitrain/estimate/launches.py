@@ -16,8 +16,8 @@ from canitrain.core.units import GHZ
 
 LIBRARY_KINDS = frozenset({WorkKind.CONV, WorkKind.DEPTHWISE_CONV, WorkKind.NORM, WorkKind.GEMM})
 """Work that torch hands to cuDNN, cuBLAS or their likes."""
-OLD_TORCH = "1"
-"""Major version of the releases that the loops of 2019 to 2021 ran with."""
+OLD_TORCH = frozenset({"0", "1"})
+"""Major versions of the releases that loops up to 2021 ran with."""
 WORTH_TELLING = 1.05
 """How much longer launches may take that is worth a word."""
 
@@ -79,7 +79,7 @@ def launch_basis(hardware: Hardware, costs: LaunchCosts) -> str:
 
 
 def _is_old(version: str) -> bool:
-    return version.partition(".")[0] == OLD_TORCH
+    return version.partition(".")[0] in OLD_TORCH
 
 
 def _clocks_hz(hardware: Hardware) -> tuple[float | None, float | None]:
