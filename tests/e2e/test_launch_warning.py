@@ -38,6 +38,16 @@ def test_a_step_that_only_a_slower_host_would_launch_too_slowly_says_so(terminal
     assert warning.startswith("a slower host would make the step wait for launches")
 
 
+def test_a_device_busy_with_starting_kernels_says_where_that_is_known_from(terminal: Terminal) -> None:
+    found = report(terminal, "--batch-size", "2", "--precision", "fp32", "--gpu", "H100", model="efficientdet-d0")
+    assert found["time"]["bottleneck"] == Bottleneck.LAUNCHES.value
+    assert found["time"]["parts"]["compute_s"] > found["time"]["parts"]["launches_s"]
+
+    assert not any("launches, estimated" in warning for warning in found["warnings"])
+    (warning,) = [warning for warning in found["warnings"] if "starts of kernels" in warning]
+    assert "canitrain measure" in warning
+
+
 @pytest.mark.parametrize(
     ("options", "where"),
     [

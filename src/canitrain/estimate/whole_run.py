@@ -19,6 +19,10 @@ from canitrain.estimate.step_time import step_time
 from canitrain.estimate.time_evidence import time_evidence
 
 OF_THE_CARD = (Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH)
+MOSTLY_STARTS = (
+    "most of the step is starts of kernels too small for the card, fitted on loops that waited for it after each step "
+    "and perhaps too dear for today's"
+)
 MEASURE_LAUNCHES = (
     "canitrain measure on that machine says how long a step takes there; CUDA graphs and torch.compile, which spare "
     "launches, are not counted on"
@@ -69,11 +73,16 @@ def loader_warnings(question: Question, calibration: Calibration) -> tuple[str, 
 
 
 def launch_warnings(question: Question, run: RunEstimate, calibration: Calibration) -> tuple[str, ...]:
-    """What the launches of ``run`` rest on, where the step waits for them or would on a slow host."""
+    """What the launches of ``run`` rest on, where the step waits for them or would on a slow host.
+
+    A device that is busy with starting kernels is bound by launches too, but by what the fit of its curves says of them.
+    """
     if question.on_cpu:
         return ()
     costs, parts = calibration.time.launch, run.time.parts
     slowness = host_slowness(question.hardware, costs)
+    if run.time.bottleneck is Bottleneck.LAUNCHES and parts.compute_s > parts.launches_s:
+        return (f"{MOSTLY_STARTS}: {MEASURE_LAUNCHES}",)
     if run.time.bottleneck is Bottleneck.LAUNCHES:
         waits = "the step waits for launches, estimated for"
     elif run.time.bottleneck in OF_THE_CARD and parts.launches_s * slowness.high > parts.compute_s * slowness.expected:
