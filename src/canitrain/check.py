@@ -21,7 +21,7 @@ from canitrain.core.version import VERSION
 from canitrain.estimate.estimates import Estimates
 from canitrain.estimate.fullest import mark_fullest
 from canitrain.estimate.measured_here import corrected_evidence, find_correction, is_of
-from canitrain.estimate.whole_run import evidence, loader_warnings, scaling, stages
+from canitrain.estimate.whole_run import evidence, launch_warnings, loader_warnings, scaling, stages
 from canitrain.verdict.advice import advise
 from canitrain.verdict.cards import suitable_cards
 from canitrain.verdict.device import choose_target, target_label
@@ -70,6 +70,7 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
         correction = find_correction(alone, [estimate(alone, size) for size in measured_at], measurements)
         estimate = Estimates(calibration=calibration, correction=correction)
     plan = make_plan(question, estimate)
+    measured = estimate.correction is not None and estimate.correction.time_ratio is not None
     return Report(
         version=VERSION,
         verdict=plan.verdict,
@@ -90,7 +91,11 @@ def check(  # noqa: PLR0917  the inputs of DESIGN section 1, in its order
             stages(question, plan.run, calibration), question, plan.run.batch_size, calibration.memory
         ),
         scaling=scaling(question, plan.run.batch_size, calibration),
-        warnings=(*warnings_of(question, plan), *loader_warnings(question, calibration)),
+        warnings=(
+            *warnings_of(question, plan),
+            *loader_warnings(question, calibration),
+            *(() if measured else launch_warnings(question, plan.run, calibration)),
+        ),
     )
 
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from pencil import CALIBRATION, CARD, RECIPE
+from pencil import CALIBRATION, CARD, PROFILE, RECIPE
 
 from canitrain.core.gpu import Generation
+from canitrain.core.polynomial import BatchShape
 from canitrain.core.recipe import Strategy
 from canitrain.core.report import Bottleneck, ScalingRow
 from canitrain.estimate.communication import (
@@ -22,6 +23,7 @@ from canitrain.estimate.communication import (
     straggling_s,
 )
 from canitrain.estimate.gpu_scaling import last_that_helps, obstacle_after, shares_of
+from canitrain.estimate.step_time import step_time
 
 LINKS = CALIBRATION.links
 SHARED = {"gradient_bytes": 400e6, "parameter_tensors": 100, "batch_bytes": 1e8, "backward_s": 0.0, "links": LINKS}
@@ -127,6 +129,19 @@ def test_data_parallel_copies_weights_and_batch_and_fetches_gradients(gpus, repl
 @pytest.mark.parametrize(("strategy", "replicas"), [(Strategy.DP, 4), (Strategy.DDP, 1)])
 def test_data_parallel_launches_for_all_gpus_in_one_process(strategy, replicas):
     assert launched_replicas(strategy, 4) == replicas
+
+
+def test_data_parallel_launches_passes_a_replica_but_one_update():
+    shape = BatchShape(batch_size=4, pixels=640.0 * 640, boxes=7.0)
+
+    def launches_s(gpus: int, *, ema: bool) -> float:
+        recipe = replace(RECIPE, gpus=gpus, strategy=Strategy.DP, effective_batch_size=4 * gpus, ema=ema)
+        return step_time(PROFILE, recipe, shape, CARD, slowness=1.0, bench=None, calibration=CALIBRATION).launches_s
+
+    update_s = launches_s(1, ema=True) - launches_s(1, ema=False)
+    assert update_s > 0
+    assert launches_s(4, ema=True) - launches_s(4, ema=False) == pytest.approx(update_s)
+    assert launches_s(4, ema=False) > 2 * launches_s(1, ema=False)
 
 
 @pytest.mark.parametrize(("gpus", "nodes", "passes"), [(8, 1, 0.0), (8, 2, 1.0), (8, 4, 1.75), (4, 4, 1.5)])

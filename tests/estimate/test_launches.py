@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 from pencil import CALIBRATION, HARDWARE, NOT_KNOWN, known
 
-from canitrain.core.hardware import Package
+from canitrain.core.hardware import DESCRIBED, THIS_MACHINE, Package
 from canitrain.core.profile import Phase, WorkKind
-from canitrain.estimate.launches import around_kernels_s, host_slowness, stage_launches_s
+from canitrain.estimate.launches import around_kernels_s, host_slowness, launch_basis, stage_launches_s
 
 COSTS = CALIBRATION.launch
 REFERENCE_HZ = COSTS.reference_hz.value
@@ -37,7 +37,7 @@ def test_launches_take_as_much_longer_as_the_clock_is_slower(max_hz, base_hz, sl
     assert host_slowness(host(max_hz, base_hz), COSTS).expected == pytest.approx(slowness)
 
 
-@pytest.mark.parametrize("version", ["1.4", "1.13.1", "1"])
+@pytest.mark.parametrize("version", ["0.4.1", "1.4", "1.13.1", "1"])
 def test_an_old_release_costs_what_the_loops_of_its_time_show(version):
     found = host_slowness(host(REFERENCE_HZ, torch=version), COSTS)
     assert (found.low, found.expected, found.high) == pytest.approx((math.sqrt(OLD), OLD, OLD))
@@ -51,6 +51,43 @@ def test_today_s_release_on_a_processor_of_unknown_generation_may_be_slower_by_h
 
 def test_a_host_of_which_nothing_is_known_may_be_as_slow_as_those_of_old_loops():
     assert host_slowness(host(), COSTS).high == pytest.approx(OLD)
+
+
+def test_a_core_of_which_only_the_base_clock_is_known_may_turbo_up_to_the_reference():
+    found = host_slowness(host(base_hz=REFERENCE_HZ / 2), COSTS)
+    assert (found.low, found.expected) == pytest.approx((1.0, 2.0))
+    assert host_slowness(host(base_hz=2 * REFERENCE_HZ), COSTS).low == pytest.approx(0.5)
+    old = host_slowness(host(base_hz=REFERENCE_HZ / 2, torch="1.13"), COSTS)
+    assert (old.low, old.expected) == pytest.approx((math.sqrt(OLD), 2 * OLD))
+
+
+@pytest.mark.parametrize(
+    ("facts", "origin", "basis"),
+    [
+        (
+            {"max_hz": 4.5e9, "torch": "2.13.0"},
+            THIS_MACHINE,
+            "torch 2.13.0 on a core of 4.5 GHz; an older host may need 1.8 times as long",
+        ),
+        (
+            {"base_hz": 2.0e9, "torch": "1.13.1"},
+            "host.json",
+            "torch 1.13.1, as loops of its time show, on a core of 2.0 GHz (base clock)",
+        ),
+        (
+            {},
+            THIS_MACHINE,
+            "today's torch on a core of 3.6 GHz, its clock not being known; an older host may need 3.1 times as long",
+        ),
+        (
+            {"max_hz": 3.0e9, "torch": "2.8"},
+            DESCRIBED,
+            "torch 2.8 on a core of 3.0 GHz (the probed CPU's highest clock); an older host may need 1.8 times as long",
+        ),
+    ],
+)
+def test_what_a_host_is_taken_for_is_told(facts, origin, basis):
+    assert launch_basis(replace(host(**facts), origin=origin), COSTS) == basis
 
 
 def test_calls_of_libraries_cost_more_than_torch_s_own_kernels_and_python_between_layers_more_than_layers():

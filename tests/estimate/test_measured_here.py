@@ -16,7 +16,7 @@ from canitrain.core.accuracy import Measurement, MemoryKind
 from canitrain.core.evidence import EvidenceLevel
 from canitrain.core.fact import Known
 from canitrain.core.hardware import Hardware
-from canitrain.core.report import Report
+from canitrain.core.report import Bottleneck, Report, Time
 from canitrain.estimate.measured_here import device_step_s
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "render"))
@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "render"))
 from made_up import HARDWARE
 
 PROFILE = catalog.load_model("yolov5s")
+PAGEABLE = catalog.load_model("ssdlite320")
+"""Its loop takes batches over itself."""
 CALIBRATION = catalog.load_calibration()
 
 
@@ -33,9 +35,10 @@ def machine(gpu: str = "Tesla T4") -> Hardware:
 
 def report(*measurements: Measurement, hardware: Hardware | None = None, **options: Any) -> Report:
     host = hardware or machine()
-    recipe = decide_recipe(RecipeOptions(batch_size=options.pop("batch_size", 16), **options), PROFILE, host)
+    profile = options.pop("profile", PROFILE)
+    recipe = decide_recipe(RecipeOptions(batch_size=options.pop("batch_size", 16), **options), profile, host)
     dataset = replace(catalog.load_dataset("coco"), images=5000)
-    return check(host, PROFILE, dataset, recipe, CALIBRATION, (), measurements)
+    return check(host, profile, dataset, recipe, CALIBRATION, (), measurements)
 
 
 def row(**changes: Any) -> Measurement:
@@ -185,3 +188,75 @@ def test_a_cpu_is_put_right_too_and_loading_keeps_its_share() -> None:
 
     assert compute_s(found) == pytest.approx(50.0 + loading_s)
     assert found.evidence.time.level is EvidenceLevel.MEASURED_HERE
+
+
+def test_a_hand_over_that_was_not_measured_stays_in_the_step() -> None:
+    before = report(profile=PAGEABLE, workers=16)
+    assert before.time is not None
+    assert before.time.parts.handover_s > 0
+    name, size = PAGEABLE.name, PAGEABLE.defaults.image_size.text
+    exact = row(model=name, image_size=size, precision="fp32", step_s=device_step_s(before.time))
+    found = report(exact, profile=PAGEABLE, workers=16)
+
+    assert found.time is not None
+    assert found.evidence.time.level is EvidenceLevel.MEASURED_HERE
+    assert found.time.parts.handover_s == pytest.approx(before.time.parts.handover_s)
+    assert found.time.step_s.expected == pytest.approx(before.time.step_s.expected)
+
+
+FAST = "GeForce RTX 4090"
+"""Waits for launches at small batches, computes at large ones."""
+
+
+def step_s(batch_size: int) -> float:
+    found = report(hardware=machine(FAST), batch_size=batch_size)
+    assert found.time is not None
+    return device_step_s(found.time)
+
+
+def times(batch_size: int, *measurements: Measurement) -> Time:
+    found = report(*measurements, hardware=machine(FAST), batch_size=batch_size)
+    assert found.time is not None
+    return found.time
+
+
+def test_a_step_that_waited_for_launches_says_nothing_of_the_card() -> None:
+    slow_host = row(gpu=FAST, batch_size=2, step_s=2 * step_s(2))
+    estimated, found = times(64), times(64, slow_host)
+
+    assert found.parts.compute_s == pytest.approx(estimated.parts.compute_s)
+    assert found.parts.launches_s == pytest.approx(2 * estimated.parts.launches_s)
+    assert times(2, slow_host).step_s.expected == pytest.approx(slow_host.step_s)
+    assert times(2, slow_host).bottleneck is Bottleneck.LAUNCHES
+
+
+def test_a_step_of_the_card_says_nothing_of_launches() -> None:
+    slow_card = row(gpu=FAST, batch_size=64, step_s=1.2 * step_s(64))
+    estimated, found = times(2), times(2, slow_card)
+
+    assert found.parts.launches_s == pytest.approx(estimated.parts.launches_s)
+    assert found.parts.compute_s == pytest.approx(1.2 * estimated.parts.compute_s)
+    # The host may be as slow as before.
+    assert found.step_s.high / found.step_s.expected == pytest.approx(estimated.step_s.high / estimated.step_s.expected)
+
+
+@pytest.mark.parametrize("batch_size", [2, 16, 64])
+@pytest.mark.parametrize("ratio", [0.1, 0.8, 1.0, 5.0])
+def test_at_the_measured_batch_the_step_is_the_measured_one_with_a_narrow_interval(
+    batch_size: int, ratio: float
+) -> None:
+    measured = row(gpu=FAST, batch_size=batch_size, step_s=ratio * step_s(batch_size))
+    found = times(batch_size, measured)
+
+    assert device_step_s(found) == pytest.approx(measured.step_s)
+    if found.bottleneck not in {Bottleneck.DECODE, Bottleneck.STORAGE}:
+        assert found.step_s.high < 1.2 * found.step_s.expected
+
+
+def test_launches_that_were_measured_are_no_longer_warned_of() -> None:
+    def warned(*measurements: Measurement) -> bool:
+        found = report(*measurements, hardware=machine(FAST), batch_size=2)
+        return any("launches, estimated" in warning for warning in found.warnings)
+
+    assert warned()
+    assert not warned(row(gpu=FAST, batch_size=2, step_s=step_s(2)))

@@ -61,14 +61,23 @@ def put_right(
     question = Question(hardware=HARDWARE, profile=PROFILE, dataset=REPORT.dataset, recipe=REPORT.recipe, target=target)
     assert REPORT.memory is not None
     run = RunEstimate(batch_size=4, memory=REPORT.memory, time=before)
-    correction = Correction(target=target, time_ratio=ratio, memory_ratio=None, detail="")
+    # Launches were hidden behind the second that the device took.
+    correction = Correction(
+        target=target,
+        time_ratio=ratio,
+        most_hidden_ratio=ratio * 1.0 / 0.5,
+        by_launches=False,
+        memory_ratio=None,
+        detail="",
+    )
     return before, corrected(run, question, correction, CALIBRATION).time
 
 
 def test_every_figure_of_the_run_follows_the_step() -> None:
     before, after = put_right(2.0)
     assert after.step_s.expected == pytest.approx(2.0)
-    assert (after.parts.compute_s, after.parts.launches_s, after.parts.optimizer_s) == pytest.approx((2.0, 1.0, 0.2))
+    # Of launches the step says only that they took no longer.
+    assert (after.parts.compute_s, after.parts.launches_s, after.parts.optimizer_s) == pytest.approx((2.0, 0.5, 0.2))
     assert (after.parts.loader_s, after.parts.storage_s) == (0.2, 0.1)
     assert after.kinds_s == pytest.approx({"conv": 1.8, "optimizer": 0.2})
     assert after.epoch_s.expected == pytest.approx(2 * before.epoch_s.expected)
@@ -120,5 +129,12 @@ def test_a_measurement_says_nothing_of_another_device() -> None:
     )
     assert REPORT.memory is not None
     run = RunEstimate(batch_size=4, memory=REPORT.memory, time=before)
-    correction = Correction(target=replace(GPU_TARGET), time_ratio=2.0, memory_ratio=2.0, detail="")
+    correction = Correction(
+        target=replace(GPU_TARGET),
+        time_ratio=2.0,
+        most_hidden_ratio=4.0,
+        by_launches=False,
+        memory_ratio=2.0,
+        detail="",
+    )
     assert corrected(run, question, correction, CALIBRATION) is run

@@ -26,11 +26,11 @@ class FedStep(Struct, frozen=True, kw_only=True):
 
 
 class DeviceSteps(Struct, frozen=True, kw_only=True):
-    """A step without the feed; its ends are those of the evidence and of how fast the host may launch."""
+    """A step without the feed, by the quickest, the likeliest and the slowest host there may be."""
 
+    low: StepTime
     expected: StepTime
-    low_s: float
-    high_s: float
+    high: StepTime
 
 
 def fed_step(
@@ -69,9 +69,9 @@ def fed_step(
     )
     together = max if feed.overlaps else _plus
     training = Interval(
-        low=steps.low_s + sharing_s * width.low_ratio,
+        low=(steps.low.training_s + sharing_s) * width.low_ratio,
         expected=parts.training_s,
-        high=steps.high_s + sharing_s * width.high_ratio,
+        high=(steps.high.training_s + sharing_s) * width.high_ratio,
     )
     if feed.overlaps and not on_cpu:
         held = held_ratio(feed.shares, (parts.launches_s + parts.handover_s) / parts.training_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
@@ -20,6 +21,9 @@ from canitrain.core.units import format_bytes, format_duration
 LOADING = "loading"
 """The share of a CPU's seconds that goes into loading images."""
 _WAITS_FOR_IMAGES = (Bottleneck.DECODE, Bottleneck.STORAGE)
+_SAME = 1 + 1e-9
+"""Of two sums of the same numbers."""
+_OF_THE_CARD = (Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH)
 
 
 class Correction(Struct, frozen=True, kw_only=True):
@@ -27,6 +31,11 @@ class Correction(Struct, frozen=True, kw_only=True):
 
     target: GpuTarget | CpuTarget
     time_ratio: float | None
+    """Of the slower of device and launching host, which is what a step shows."""
+    most_hidden_ratio: float
+    """The most that the other of the two can be: it was not seen, so that it took no longer."""
+    by_launches: bool
+    """Whether launches were the slower in the measured step."""
     memory_ratio: float | None
     detail: str
 
@@ -52,13 +61,17 @@ def find_correction(
     step_s = next((row.step_s for row in reversed(rows) if row.step_s), None)
     on_device = next((row for row in reversed(rows) if row.memory_kind is MemoryKind.DEVICE), None)
     device = None if on_device is None else on_device.memory_bytes
+    ratio = None if step_s is None else step_s / device_step_s(estimate.time)
+    hidden_s, slower_s = sorted((_computed_s(estimate.time), estimate.time.parts.launches_s))
     gpu = estimate.memory.gpu
     told = [f"batch {measured_at}"]
     told += [f"{format_duration(step_s)} a step"] if step_s else []
     told += [format_bytes(device)] if device else []
     return Correction(
         target=question.target,
-        time_ratio=None if step_s is None else step_s / device_step_s(estimate.time),
+        time_ratio=ratio,
+        most_hidden_ratio=ratio * slower_s / hidden_s if ratio and hidden_s else math.inf,
+        by_launches=estimate.time.parts.launches_s > _computed_s(estimate.time),
         memory_ratio=device / counted_bytes(gpu, on_device) if device and on_device and gpu else None,
         detail=f"canitrain measure on this machine: {', '.join(told)}",
     )
@@ -80,14 +93,14 @@ def is_of(question: Question, row: Measurement) -> bool:
 def corrected(
     run: RunEstimate, question: Question, correction: Correction | None, calibration: Calibration
 ) -> RunEstimate:
-    """``run`` with every device figure times measured / estimated; unchanged on another device."""
+    """``run`` with what was measured times measured / estimated; unchanged on another device."""
     if correction is None or device_name(question.target) != device_name(correction.target):
         return run
     time = run.time
     if correction.time_ratio is not None:
         width = next(row for row in calibration.time.width if row.level is EvidenceLevel.MEASURED_HERE)
         device = Bottleneck.CPU_COMPUTE if question.on_cpu else Bottleneck.GPU_COMPUTE
-        time = _time(time, correction.time_ratio, width, device)
+        time = _time(time, correction, correction.time_ratio, width, device)
     memory = corrected_memory(run.memory, question, correction, calibration)
     return RunEstimate(batch_size=run.batch_size, memory=memory, time=time)
 
@@ -126,37 +139,50 @@ def counted_bytes(gpu: GpuMemory, row: Measurement) -> float:
 
 
 def device_step_s(time: Time) -> float:
-    """Seconds of a step without loader, disk and exchange, which ``canitrain measure`` does not have."""
-    return max(time.parts.compute_s - time.kinds_s.get(LOADING, 0.0), time.parts.launches_s) + time.parts.waits_s
+    """Seconds of a step without loader, disk, hand-over and exchange, which ``canitrain measure`` does not have."""
+    return max(_computed_s(time), time.parts.launches_s) + time.parts.waits_s
 
 
-def _time(time: Time, ratio: float, width: LevelWidth, device: Bottleneck) -> Time:
-    """The device's seconds times ``ratio``; what waits for images stays as it was.
+def _computed_s(time: Time) -> float:
+    return time.parts.compute_s - time.kinds_s.get(LOADING, 0.0)
 
-    ``device`` is what a step waits for that no longer waits for images.
+
+def _time(time: Time, correction: Correction, ratio: float, width: LevelWidth, device: Bottleneck) -> Time:
+    """``time`` by what a step showed: its slower part times ``ratio``, the other as far as it was seen.
+
+    A step that waits for launches says little of how fast the card is, nor the other way round: at a batch where the
+    other part may be the slower, the interval stays that of the estimate. Exchange, hand-over and what waits for images
+    are not measured. ``device`` is what a step waits for that no longer waits for images.
     """
     before = time.parts
-    kinds_s = {kind: kind_s * (1.0 if kind == LOADING else ratio) for kind, kind_s in time.kinds_s.items()}
+    hidden = min(1.0, correction.most_hidden_ratio)
+    compute_ratio, launch_ratio = (hidden, ratio) if correction.by_launches else (ratio, hidden)
+    kinds_s = {kind: kind_s * (1.0 if kind == LOADING else compute_ratio) for kind, kind_s in time.kinds_s.items()}
     after = StepParts(
         compute_s=sum(kinds_s.values()),
-        launches_s=before.launches_s * ratio,
+        launches_s=before.launches_s * launch_ratio,
         loader_s=before.loader_s,
         storage_s=before.storage_s,
         communication_s=before.communication_s,
-        optimizer_s=before.optimizer_s * ratio,
+        optimizer_s=before.optimizer_s * compute_ratio,
         waits_s=before.waits_s * ratio,
+        handover_s=before.handover_s,
         loads_between_steps=before.loads_between_steps,
     )
     factor = after.step_s / before.step_s
     waiting = {Bottleneck.DECODE: after.loader_s, Bottleneck.STORAGE: after.storage_s}
     slowest = max(waiting, key=lambda each: waiting[each])
     fed = after.training_s >= waiting[slowest]
-    kept = device if time.bottleneck in _WAITS_FOR_IMAGES else time.bottleneck
-    bottleneck = kept if fed else slowest
+    bottleneck = _bottleneck(time, after, device) if fed else slowest
+    computed_s = sum(kind_s for kind, kind_s in kinds_s.items() if kind != LOADING)
+    seen_s = after.launches_s if correction.by_launches else computed_s
+    hidden_s = _computed_s(time) if correction.by_launches else before.launches_s
+    most_hidden_s = hidden_s * min(time.step_s.high / time.step_s.expected, correction.most_hidden_ratio)
+    seen = most_hidden_s <= seen_s * _SAME
 
     def scaled(interval: Interval) -> Interval:
         moved = interval.scaled(factor)
-        if not fed or after.loads_between_steps:
+        if not fed or not seen or after.loads_between_steps:
             return moved
         return Interval(
             low=moved.expected * width.low_ratio,
@@ -177,6 +203,15 @@ def _time(time: Time, ratio: float, width: LevelWidth, device: Bottleneck) -> Ti
         energy_kwh=None if time.energy_kwh is None else time.energy_kwh * factor,
         cost=None if time.cost is None else time.cost * factor,
     )
+
+
+def _bottleneck(time: Time, after: StepParts, device: Bottleneck) -> Bottleneck:
+    """What the step of ``after`` waits for, which does not wait for images."""
+    by_launches = after.launches_s > after.compute_s
+    if by_launches and time.bottleneck in {*_WAITS_FOR_IMAGES, *_OF_THE_CARD}:
+        return Bottleneck.LAUNCHES
+    launched = time.bottleneck is Bottleneck.LAUNCHES and time.parts.launches_s > time.parts.compute_s
+    return device if time.bottleneck in _WAITS_FOR_IMAGES or (launched and not by_launches) else time.bottleneck
 
 
 def _memory(memory: GpuMemory, ratio: float, low_ratio: float, high_ratio: float) -> GpuMemory:

@@ -72,11 +72,8 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
             calibration=calibration,
             handover=feed.handover,
         )
-        return DeviceSteps(
-            expected=by_host[slowness.expected],
-            low_s=by_host[slowness.low].training_s * width.low_ratio,
-            high_s=by_host[slowness.high].training_s * width.high_ratio,
-        )
+        low, expected, high = (by_host[each] for each in (slowness.low, slowness.expected, slowness.high))
+        return DeviceSteps(low=low, expected=expected, high=high)
 
     def fed(images: int, steps: DeviceSteps, rates: FeedRates) -> FedStep:
         return fed_step(steps, feed, rates, batch_size=images, recipe=recipe, device=device, width=width)
@@ -89,9 +86,13 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
     rest_a_gpu = math.ceil(rest / recipe.all_gpus)
     last = device_steps(rest_a_gpu) if rest else None
     costs = calibration.run
-    validation_s = _validation_s(profile, recipe, dataset, batch_size=batch_size, step=full, feed=feed, costs=costs)
-    fixed_s = validation_s + costs.epoch_s.value + _checkpoint_s(profile, recipe, hardware, calibration)
-    fixed = Interval(low=fixed_s * width.low_ratio, expected=fixed_s, high=fixed_s * width.high_ratio)
+    validations_s = [
+        _validation_s(profile, recipe, dataset, batch_size=batch_size, step=step, feed=feed, costs=costs)
+        for step in (whole.low, whole.expected, whole.high)
+    ]
+    beside_s = costs.epoch_s.value + _checkpoint_s(profile, recipe, hardware, calibration)
+    low_s, fixed_s, high_s = (validation_s + beside_s for validation_s in validations_s)
+    fixed = Interval(low=low_s * width.low_ratio, expected=fixed_s, high=high_s * width.high_ratio)
 
     def epoch(rates: FeedRates) -> Interval:
         short = exactly(0.0) if last is None else fed(rest_a_gpu, last, rates).step_s
@@ -110,7 +111,7 @@ def run_time(  # noqa: PLR0917  the door agreed with check.py
         images_per_s=batch_size * recipe.all_gpus / later.step_s.expected,
         bottleneck=later.bottleneck,
         parts=later.parts,
-        validation_s=validation_s,
+        validation_s=validations_s[1],
         kinds_s=_kinds_s(full, later.parts),
         energy_kwh=_energy_kwh(device, recipe, busy_s, total_s.expected, costs),
         cost=None

@@ -176,7 +176,8 @@ def _launched(  # noqa: PLR0917  what step_times was given, and the work
         links=calibration.links,
         overlaps=not handover.delays_exchange,
     )
-    around_s = slowness * replicas * around_kernels_s(work.update_kernels, launch) + shared.host_s
+    # DataParallel's replicas share one loop and one update.
+    around_s = slowness * around_kernels_s(work.update_kernels, launch) + shared.host_s
     launches_s = sum(segment.host_s for segment in (*forward, *backward)) + around_s
     # The gradient scaler reads whether a gradient overflowed before it lets the optimizer step.
     waits = 1.0 if recipe.precision is Precision.AMP else 0.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from canitrain.core.calibration import Calibration
 from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.question import Question, RunEstimate
-from canitrain.core.report import EvidenceSummary, Scaling, StageMemory
+from canitrain.core.report import Bottleneck, EvidenceSummary, Scaling, StageMemory
 from canitrain.core.target import CpuTarget
 from canitrain.estimate.feed import feed
 from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps, obstacle_after, shares_of
-from canitrain.estimate.launches import host_slowness
+from canitrain.estimate.launches import host_slowness, launch_basis
 from canitrain.estimate.memory_by_batch import memory_by_batch
 from canitrain.estimate.memory_evidence import memory_evidence
 from canitrain.estimate.memory_timeline import memory_timeline
@@ -17,6 +17,17 @@ from canitrain.estimate.run_time import run_time
 from canitrain.estimate.shapes import memory_shape, time_shape
 from canitrain.estimate.step_time import step_time
 from canitrain.estimate.time_evidence import time_evidence
+
+OF_THE_CARD = (Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH)
+MOSTLY_STARTS = (
+    "most of the step is starts of kernels too small for the card, fitted on loops that waited for it after each step "
+    "and perhaps too dear for today's"
+)
+MEASURE_LAUNCHES = (
+    "canitrain measure on that machine says how long a step takes there; CUDA graphs and torch.compile, which spare "
+    "launches, are not counted on"
+)
+"""What to do where launches decide; no loop of the built-in models' libraries uses either by default."""
 
 
 def whole_run(question: Question, batch_size: int, calibration: Calibration) -> RunEstimate:
@@ -59,6 +70,27 @@ def loader_warnings(question: Question, calibration: Calibration) -> tuple[str, 
         calibration.host,
         on_cpu=question.on_cpu,
     ).warnings
+
+
+def launch_warnings(question: Question, run: RunEstimate, calibration: Calibration) -> tuple[str, ...]:
+    """What the launches of ``run`` rest on, where the step waits for them or would on a slow host.
+
+    A device that is busy with starting kernels is bound by launches too, but by what the fit of its curves says of them.
+    """
+    if question.on_cpu:
+        return ()
+    costs, parts = calibration.time.launch, run.time.parts
+    slowness = host_slowness(question.hardware, costs)
+    if run.time.bottleneck is Bottleneck.LAUNCHES and parts.compute_s > parts.launches_s:
+        return (f"{MOSTLY_STARTS}: {MEASURE_LAUNCHES}",)
+    if run.time.bottleneck is Bottleneck.LAUNCHES:
+        waits = "the step waits for launches, estimated for"
+    elif run.time.bottleneck in OF_THE_CARD and parts.launches_s * slowness.high > parts.compute_s * slowness.expected:
+        waits = "a slower host would make the step wait for launches, estimated for"
+    else:
+        return ()
+    basis = launch_basis(question.hardware, costs)
+    return (f"{waits} {basis}: {MEASURE_LAUNCHES}",)
 
 
 def scaling(question: Question, batch_size: int, calibration: Calibration) -> Scaling | None:
