@@ -75,7 +75,7 @@ def loader_warnings(question: Question, calibration: Calibration) -> tuple[str, 
 def launch_warnings(question: Question, run: RunEstimate, calibration: Calibration) -> tuple[str, ...]:
     """What the launches of ``run`` rest on, where the step waits for them or would on a slow host.
 
-    A device that is busy with starting kernels is bound by launches too, but by what the fit of its curves says of them.
+    A device busy with starting kernels is bound by launches too, but by what the fit of its curves says of them.
     """
     if question.on_cpu:
         return ()
