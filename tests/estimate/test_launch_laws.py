@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from pencil import CALIBRATION, CARD, DATASET, HARDWARE, NOT_KNOWN, PROFILE, RECIPE, TRACE, feed, known
 
+from canitrain.core.feed import CoreShares, Feed
 from canitrain.core.hardware import Hardware, Package
 from canitrain.core.interval import Interval
 from canitrain.core.loop import Handover, StepPart
 from canitrain.core.polynomial import Polynomial
 from canitrain.core.profile import Precision, Work, WorkKind
-from canitrain.core.recipe import Strategy
+from canitrain.core.recipe import Recipe, Strategy
 from canitrain.core.report import Time
 from canitrain.estimate.launches import host_slowness
 from canitrain.estimate.run_time import run_time
@@ -20,11 +21,12 @@ from canitrain.estimate.run_time import run_time
 SAME = 1 + 1e-9
 SURE = replace(
     CALIBRATION,
-    width=tuple(replace(row, low_ratio=1.0, high_ratio=1.0) for row in CALIBRATION.width),
-    unfitted_width=replace(CALIBRATION.unfitted_width, low_ratio=1.0, high_ratio=1.0),
+    width=tuple(replace(row, low_ratio=1 - 1e-9, high_ratio=1 + 1e-9) for row in CALIBRATION.width),
+    unfitted_width=replace(CALIBRATION.unfitted_width, low_ratio=1 - 1e-9, high_ratio=1 + 1e-9),
     run=replace(CALIBRATION.run, validation_host_image_s=replace(CALIBRATION.run.validation_host_image_s, value=0.0)),
 )
-"""Everything but the host is known for sure: the interval's ends are the host's alone. Validation launches too."""
+"""Everything but the host is known for sure: the interval's ends are the host's alone, rounding apart. Validation
+launches too."""
 FAST = replace(
     CARD, memory_bytes_per_s=8e12, fp32_flops_per_s=8e13, tf32_flops_per_s=1e15, fp16_flops_per_s=2e15,
     multiprocessors=148,
@@ -40,6 +42,17 @@ HANDOVERS = st.builds(
     copied_image_s=st.floats(0, 0.01),
     reads_after=st.frozensets(st.sampled_from(StepPart)),
 )
+FEEDS = st.builds(
+    lambda loader, launching, spinning, loop: replace(
+        feed(loader_images_per_s=loader),
+        handover=loop,
+        shares=CoreShares(
+            loading_ratio=1.0, launching_ratio=launching, spinning_ratio=min(launching, spinning)
+        ),
+    ),
+    loader=st.floats(5, 2e3), launching=st.floats(0, 0.99), spinning=st.floats(0, 0.99), loop=HANDOVERS,
+)  # fmt: skip
+"""Loaders that want the cores which launch."""
 RECIPES = st.builds(
     lambda **changes: replace(RECIPE, effective_batch_size=64, **changes),
     precision=st.sampled_from(Precision),
@@ -69,6 +82,10 @@ def timed(
 ) -> Time:
     fed = replace(feed(), handover=loop or Handover())
     return run_time(profile, recipe, DATASET, batch_size, card, hardware, fed, calibration)
+
+
+def fed_by_few_cores(hardware: Hardware, recipe: Recipe, batch_size: int, fed: Feed, calibration=CALIBRATION) -> Time:
+    return run_time(PROFILE, recipe, DATASET, batch_size, FAST, hardware, fed, calibration)
 
 
 def spans(time: Time) -> tuple[Interval, Interval, Interval]:
@@ -141,3 +158,26 @@ def test_more_kernels_are_never_quicker(*, kind, side, stage, kernels, hz, recip
     traces = dict.fromkeys(Precision, replace(TRACE, stages=tuple(stages)))
     larger = timed(host(hz), recipe, batch_size, card=card, profile=replace(PROFILE, traces=traces))
     assert_never_quicker(larger, timed(host(hz), recipe, batch_size, card=card))
+
+
+@laws
+@given(
+    hosts=st.tuples(st.floats(0.5e9, 8e9), st.floats(1, 4), st.booleans()),
+    recipe=RECIPES,
+    batch_size=BATCHES,
+    fed=FEEDS,
+)
+def test_a_slower_clock_beside_a_loader_is_never_quicker(hosts, recipe, batch_size, fed):
+    hz, ratio, turbo = hosts
+    hosts = (host(max_hz=each if turbo else None, base_hz=each) for each in (hz, hz * ratio))
+    assert_never_quicker(*(fed_by_few_cores(each, recipe, batch_size, fed) for each in hosts))
+
+
+@laws
+@given(RECIPES, BATCHES, FEEDS, st.sampled_from(["1.13.1", "2.13.0"]))
+def test_nor_does_a_loader_put_a_release_outside_the_interval_of_an_unknown_host(recipe, batch_size, fed, torch):
+    told = fed_by_few_cores(host(torch=torch), recipe, batch_size, fed, SURE)
+    unknown = fed_by_few_cores(host(), recipe, batch_size, fed, SURE)
+    for held, figure in zip(spans(unknown), spans(told), strict=True):
+        assert held.low <= figure.expected * SAME
+        assert figure.expected <= held.high * SAME

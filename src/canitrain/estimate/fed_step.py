@@ -74,8 +74,7 @@ def fed_step(
         high=(steps.high.training_s + sharing_s) * width.high_ratio,
     )
     if feed.overlaps and not on_cpu:
-        held = held_ratio(feed.shares, (parts.launches_s + parts.handover_s) / parts.training_s)
-        loading = _beside(loading, training, held, feed.shares)
+        loading = _beside(loading, training, steps, feed.shares)
         parts = replace(parts, loader_s=loading.expected)
     return FedStep(
         step_s=Interval(
@@ -88,12 +87,19 @@ def fed_step(
     )
 
 
-def _beside(loading: Interval, training: Interval, held_ratio: float, shares: CoreShares) -> Interval:
-    """Seconds until the next batch is there, on cores of which ``training`` holds a share."""
+def _beside(loading: Interval, training: Interval, steps: DeviceSteps, shares: CoreShares) -> Interval:
+    """Seconds until the next batch is there, on cores of which ``training`` holds a share, as each host launches."""
+
+    def beside_s(loading_s: float, training_s: float, step: StepTime) -> float:
+        held = held_ratio(shares, (step.launches_s + step.handover_s) / step.training_s)
+        return loading_beside_s(loading_s, training_s, held, shares)
+
+    expected_s = beside_s(loading.expected, training.expected, steps.expected)
+    # Shares of two hosts that are the same in the end may differ by a rounding.
     return Interval(
-        low=loading_beside_s(loading.low, training.low, held_ratio, shares),
-        expected=loading_beside_s(loading.expected, training.expected, held_ratio, shares),
-        high=loading_beside_s(loading.high, training.high, held_ratio, shares),
+        low=min(expected_s, beside_s(loading.low, training.low, steps.low)),
+        expected=expected_s,
+        high=max(expected_s, beside_s(loading.high, training.high, steps.high)),
     )
 
 
