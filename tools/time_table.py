@@ -32,6 +32,11 @@ def cell_of(rate: Rate, layout: Layout | None, kind: WorkKind, grouped: bool) ->
     return CELLS.index((rate, layout, kind, grouped))
 
 
+def is_copied(rate: Rate, layout: Layout | None) -> bool:
+    """Whether matrix units work on NCHW, so that cuDNN converts to NHWC and back."""
+    return layout is Layout.NCHW or rate is Rate.TF32
+
+
 COMPUTE_PRIOR = {WorkKind.CONV: (0.9, 0.5), WorkKind.DEPTHWISE_CONV: (0.3, 0.7), WorkKind.GEMM: (0.8, 0.4)}
 """Share of the arithmetic peak, and the spread of its log; other kinds have next to no arithmetic."""
 BANDWIDTH_PRIOR = {
@@ -50,8 +55,8 @@ NO_ARITHMETIC, AS_FORWARD = (0.55, 0.1), (1.0, 0.01)
 BACKWARD_PRIOR = {WorkKind.DEPTHWISE_CONV: (1.0, 0.5)}
 LONE_PRIORS = {
     "kernel_s": (2.5e-6, 0.3),
-    "convolution_kernel_s": (10e-6, 0.7),
-    "half_convolution_kernel_s": (10e-6, 0.7),
+    "vector_convolution_kernel_s": (10e-6, 0.7),
+    "matrix_convolution_kernel_s": (10e-6, 0.7),
     "evaluation_norm": (1.0, 0.3),
     "copy_ratio": (1.0, 0.7),
     "bytes_per_cycle": (40.0, 0.7),
@@ -90,12 +95,12 @@ def prior() -> tuple[np.ndarray, np.ndarray]:
     return np.log(values[:, 0]), values[:, 1]
 
 
-STARTS = ("kernel_s", "convolution_kernel_s", "half_convolution_kernel_s")
+STARTS = ("kernel_s", "vector_convolution_kernel_s", "matrix_convolution_kernel_s")
 
 
 def start_of(rate: Rate, kind: WorkKind) -> int:
-    """Which of the three starting costs: any kernel's, a convolution's, a convolution's in half precision."""
-    return 0 if kind not in CONVOLUTIONS else 2 if rate is Rate.FP16 else 1
+    """Which of the three starting costs: any kernel's, a convolution's on vector units, one's on matrix units."""
+    return 0 if kind not in CONVOLUTIONS else 1 if rate is Rate.FP32 else 2
 
 
 class Table:
@@ -144,7 +149,7 @@ class Table:
         self.many_groups = nhwc & table[16].astype(bool)
         self.compute_s = np.where(self.many_groups, 0.0, self.compute_s)
         self.backward &= ~self.many_groups
-        nchw = np.array([CELLS[c][1] is Layout.NCHW for c in self.cell])
+        nchw = np.array([is_copied(CELLS[c][0], CELLS[c][1]) for c in self.cell])
         self.copies = nchw & np.array([CELLS[c][2] is WorkKind.CONV for c in self.cell])
         self.grouped_copies = nchw & np.array([CELLS[c][3] for c in self.cell])
         vector = np.array([CELLS[c][0] is Rate.FP32 for c in self.cell])
