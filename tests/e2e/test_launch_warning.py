@@ -39,7 +39,7 @@ def test_a_step_that_only_a_slower_host_would_launch_too_slowly_says_so(terminal
 
 
 def test_a_device_busy_with_starting_kernels_says_where_that_is_known_from(terminal: Terminal) -> None:
-    found = report(terminal, "--batch-size", "2", "--precision", "fp32", "--gpu", "H100", model="efficientdet-d0")
+    found = report(terminal, "--batch-size", "2", "--precision", "fp32", "--gpu", "V100 16GB", model="efficientdet-d0")
     assert found["time"]["bottleneck"] == Bottleneck.LAUNCHES.value
     assert found["time"]["parts"]["compute_s"] > found["time"]["parts"]["launches_s"]
 
