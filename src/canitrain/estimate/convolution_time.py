@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -20,6 +21,8 @@ MANY_GROUPS, SMALL_GROUPS, QUICK_KERNEL = 16, frozenset({4, 8, 16, 32}), (3, 3)
 
 Seen in timm's runs, documented nowhere: 12 to 16 groups, chosen anew in each of six training folds of whole families.
 """
+REMEMBERED = 8192
+"""Layers and shapes whose passes are kept: a check asks for some twenty shapes of a model's hundred layers."""
 WHOLE = 1e-3
 """How near to a whole number the pixels of an image are where all images have one size."""
 
@@ -70,8 +73,9 @@ def passes(trace: Trace, shape: BatchShape) -> Iterator[ConvolutionPass]:
         yield from convolution_passes(convolution, shape)
 
 
-def convolution_passes(convolution: Convolution, shape: BatchShape) -> Iterator[ConvolutionPass]:
-    """Forward and those gradients that the backward pass was asked for."""
+@functools.lru_cache(maxsize=REMEMBERED)
+def convolution_passes(convolution: Convolution, shape: BatchShape) -> tuple[ConvolutionPass, ...]:
+    """Forward and those gradients that the backward pass was asked for; kept, as card after card asks for the same."""
     count = convolution.count.at(shape)
     source, target = convolution.input_pixels.at(shape), convolution.output_pixels.at(shape)
     inputs = convolution.in_channels // convolution.groups
@@ -85,30 +89,43 @@ def convolution_passes(convolution: Convolution, shape: BatchShape) -> Iterator[
     dense = convolution.groups == 1
     depthwise = not dense and inputs == 1
 
+    kind = WorkKind.CONV if dense else WorkKind.DEPTHWISE_CONV
+    grouped = not dense and not depthwise
+    many_groups = (
+        grouped
+        and convolution.groups >= MANY_GROUPS
+        and {inputs, outputs} <= SMALL_GROUPS
+        and convolution.kernel == QUICK_KERNEL
+    )
+    flops = FLOPS_PER_MAC * driven * channels * (outputs if convolution.transposed else inputs) * area
+    size_bytes = element_bytes * (source * convolution.in_channels + target * convolution.out_channels + weights)
+    channel_bytes = element_bytes * (source + target)
+    winograd = convolution.can_be_winograd
+    ragged = any(_is_ragged(pixels / shape.batch_size) for pixels in (source, target))
+    unaligned = dense and (convolution.in_channels % ALIGNED != 0 or convolution.out_channels % ALIGNED != 0)
+
     def one(phase: Phase, columns: int, terms: int) -> ConvolutionPass:
         return ConvolutionPass(
-            kind=WorkKind.CONV if dense else WorkKind.DEPTHWISE_CONV,
+            kind=kind,
             phase=phase,
-            grouped=not dense and not depthwise,
-            many_groups=convolution.groups >= MANY_GROUPS
-            and {inputs, outputs} <= SMALL_GROUPS
-            and convolution.kernel == QUICK_KERNEL,
+            grouped=grouped,
+            many_groups=many_groups,
             count=count,
-            flops=FLOPS_PER_MAC * driven * channels * (outputs if convolution.transposed else inputs) * area,
-            size_bytes=element_bytes * (source * convolution.in_channels + target * convolution.out_channels + weights),
-            channel_bytes=element_bytes * (source + target),
+            flops=flops,
+            size_bytes=size_bytes,
+            channel_bytes=channel_bytes,
             outputs=math.inf if depthwise else columns,
             terms=terms if dense else math.inf,
-            winograd=convolution.can_be_winograd,
-            ragged=any(_is_ragged(pixels / shape.batch_size) for pixels in (source, target)),
-            unaligned=dense and (convolution.in_channels % ALIGNED != 0 or convolution.out_channels % ALIGNED != 0),
+            winograd=winograd,
+            ragged=ragged,
+            unaligned=unaligned,
         )
 
-    yield one(Phase.FORWARD, outputs, inputs * area)
-    if convolution.weight_gradient:
-        yield one(Phase.BACKWARD, outputs, inputs * area)
-    if convolution.input_gradient:
-        yield one(Phase.BACKWARD, inputs, outputs * area)
+    return (
+        one(Phase.FORWARD, outputs, inputs * area),
+        *((one(Phase.BACKWARD, outputs, inputs * area),) if convolution.weight_gradient else ()),
+        *((one(Phase.BACKWARD, inputs, outputs * area),) if convolution.input_gradient else ()),
+    )
 
 
 def _is_ragged(pixels: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
@@ -27,8 +28,8 @@ RGB_FP32_BYTES = 12
 """Three channels of four bytes: one input pixel."""
 
 
-class StepTime(Struct, frozen=True, kw_only=True):
-    """Seconds of one step on one device, without the loader."""
+class StepTime(Struct, frozen=True, kw_only=True, dict=True):
+    """Seconds of one step on one device, without the loader; sums over the groups are made once."""
 
     groups: tuple[GroupTime, ...]
     optimizer_s: float
@@ -45,7 +46,7 @@ class StepTime(Struct, frozen=True, kw_only=True):
     network_bound: bool = False
     """Whether what the nodes send each other holds the step up more than the GPUs of one node do."""
 
-    @property
+    @functools.cached_property
     def compute_s(self) -> float:
         """Device seconds: forward, backward and update."""
         return sum(group.time_s for group in self.groups) + self.optimizer_s
@@ -55,7 +56,7 @@ class StepTime(Struct, frozen=True, kw_only=True):
         """The whole step, as long as images come in time."""
         return max(self.compute_s, self.launches_s) + self.waits_s + self.handover_s + self.communication_s
 
-    @property
+    @functools.cached_property
     def forward_s(self) -> float:
         """Device seconds of the forward pass alone, loss included."""
         return sum(group.time_s for group in self.groups if group.phase is Phase.FORWARD)
