@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Bench, Cpu
-from canitrain.core.loop import Handover, StepPart
+from canitrain.core.loop import Handover
 from canitrain.core.network import NetworkUse
 from canitrain.core.polynomial import BatchShape
 from canitrain.core.profile import ModelProfile, Phase, Precision, Stage, Trace, WorkKind
@@ -20,7 +21,7 @@ from canitrain.estimate.cpu_time import cpu_rates
 from canitrain.estimate.device_rates import DeviceRates, effective_precision, gpu_rates
 from canitrain.estimate.launches import around_kernels_s, stage_launches_s
 from canitrain.estimate.roofline import GroupTime, group_times
-from canitrain.estimate.timeline import Segment, together_s
+from canitrain.estimate.timeline import Segment, looped, together_s
 from canitrain.estimate.update_time import trained_parameter_bytes, update_work
 
 NO_HANDOVER = Handover()
@@ -88,8 +89,10 @@ class StepTime(Struct, frozen=True, kw_only=True, dict=True):
 class _DeviceWork(Struct, frozen=True, kw_only=True):
     """What the device does in a step, whatever host launches it."""
 
-    trace: Trace
     groups: tuple[GroupTime, ...]
+    forward: tuple[Segment, ...]
+    """As today's host launches it, as ``backward``."""
+    backward: tuple[Segment, ...]
     optimizer_s: float
     update_kernels: float
     """Of optimizer, scaler and EMA, averaged over the accumulation steps."""
@@ -137,9 +140,12 @@ def step_times(
     per_box = calibration.positives_per_box.value
     update = update_work(profile, recipe, calibration)
     steps = accumulation_steps(recipe, shape.batch_size)
+    groups = group_times(trace, shape, recipe, rates, positives_per_box=per_box)
+    forward, backward = _segments(trace, groups, shape, calibration.launch)
     work = _DeviceWork(
-        trace=trace,
-        groups=group_times(trace, shape, recipe, rates, positives_per_box=per_box),
+        groups=groups,
+        forward=forward,
+        backward=backward,
         optimizer_s=_traffic_s(update.traffic_bytes, rates) / steps,
         update_kernels=update.kernels / steps,
     )
@@ -162,7 +168,10 @@ def _launched(  # noqa: PLR0917  what step_times was given, and the work
     """``work`` as one host launches it, exchange and hand-over included."""
     launch = calibration.launch
     replicas = launched_replicas(recipe.strategy, recipe.all_gpus)
-    forward, backward = _segments(work, shape, launch, slowness * replicas)
+    forward, backward = (
+        [replace(segment, host_s=slowness * replicas * segment.host_s) for segment in segments]
+        for segments in (work.forward, work.backward)
+    )
     shared = exchange(
         recipe.strategy,
         gpus=recipe.all_gpus,
@@ -187,7 +196,7 @@ def _launched(  # noqa: PLR0917  what step_times was given, and the work
         Segment(host_s=around_s, device_s=work.optimizer_s),
     )
     alone_s = together_s((*forward, *backward, *after))
-    in_loop_s = together_s(_looped(forward, backward, after, handover, shape.batch_size))
+    in_loop_s = together_s(looped(forward, backward, after, handover, shape.batch_size))
     straggling = calibration.links.straggler_ratio[profile.size_rule].value
     handover_s = max(0.0, in_loop_s - alone_s)
     waiting_s = straggling_s(alone_s, recipe.all_gpus, straggling)
@@ -212,13 +221,13 @@ def _launched(  # noqa: PLR0917  what step_times was given, and the work
 
 
 def _segments(
-    work: _DeviceWork, shape: BatchShape, launch: LaunchCosts, slowness: float
-) -> tuple[list[Segment], list[Segment]]:
-    """Stages forward in order, then backward from the last to the first, where nothing waits."""
+    trace: Trace, groups: Sequence[GroupTime], shape: BatchShape, launch: LaunchCosts
+) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """Stages forward in order, then backward from the last to the first, where nothing waits; on today's host."""
     of_stage: dict[tuple[str, Phase], list[GroupTime]] = {
-        (stage.name, phase): [] for stage in work.trace.stages for phase in Phase
+        (stage.name, phase): [] for stage in trace.stages for phase in Phase
     }
-    for group in work.groups:
+    for group in groups:
         of_stage[group.stage, group.phase].append(group)
 
     def segment(stage: Stage, phase: Phase) -> Segment:
@@ -227,36 +236,15 @@ def _segments(
         for group in own:
             kernels[group.kind] += group.kernels
         return Segment(
-            host_s=slowness * stage_launches_s(phase, kernels, launch),
+            host_s=stage_launches_s(phase, kernels, launch),
             device_s=sum(group.time_s for group in own),
             waits=stage.waits.at(shape) if phase is Phase.FORWARD else 0.0,
         )
 
     return (
-        [segment(stage, Phase.FORWARD) for stage in work.trace.stages],
-        [segment(stage, Phase.BACKWARD) for stage in reversed(work.trace.stages)],
+        tuple(segment(stage, Phase.FORWARD) for stage in trace.stages),
+        tuple(segment(stage, Phase.BACKWARD) for stage in reversed(trace.stages)),
     )
-
-
-def _looped(
-    forward: Sequence[Segment], backward: Sequence[Segment], after: Sequence[Segment], handover: Handover, images: int
-) -> Iterator[Segment]:
-    """The step as its loop runs it: from a batch in the host's hands to the next one.
-
-    A copy from pageable memory waits for the step before, so that each step begins with an idle device.
-    """
-    copied_s = handover.copied_s(images)
-    yield Segment(host_s=copied_s, device_s=copied_s)
-    for part, segments in (
-        (StepPart.FORWARD, forward),
-        (StepPart.BACKWARD, backward),
-        (StepPart.UPDATE, after),
-    ):
-        yield from segments
-        if part in handover.reads_after:
-            yield Segment(host_s=0.0, device_s=0.0, waits=1.0)
-    # What the device still has to do hides it.
-    yield Segment(host_s=handover.taken_s(images), device_s=0.0)
 
 
 def _network(recipe: Recipe, shared: Exchange, exposed_s: float, calibration: TimeCalibration) -> NetworkUse | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
+
+from canitrain.core.loop import Handover, StepPart
 
 
 class Segment(Struct, frozen=True, kw_only=True):
@@ -33,6 +35,27 @@ def together_s(segments: Iterable[Segment]) -> float:
             caught_up_s = max(host_at_s, device_at_s) + (segment.waits - 1) * max(host_s, device_s)
             host_at_s, device_at_s = _launched(caught_up_s, caught_up_s, host_s, device_s)
     return max(host_at_s, device_at_s)
+
+
+def looped(
+    forward: Sequence[Segment], backward: Sequence[Segment], after: Sequence[Segment], handover: Handover, images: int
+) -> Iterator[Segment]:
+    """The step as its loop runs it: from a batch in the host's hands to the next one.
+
+    A copy from pageable memory waits for the step before, so that each step begins with an idle device.
+    """
+    copied_s = handover.copied_s(images)
+    yield Segment(host_s=copied_s, device_s=copied_s)
+    for part, segments in (
+        (StepPart.FORWARD, forward),
+        (StepPart.BACKWARD, backward),
+        (StepPart.UPDATE, after),
+    ):
+        yield from segments
+        if part in handover.reads_after:
+            yield Segment(host_s=0.0, device_s=0.0, waits=1.0)
+    # What the device still has to do hides it.
+    yield Segment(host_s=handover.taken_s(images), device_s=0.0)
 
 
 def _launched(host_at_s: float, device_at_s: float, host_s: float, device_s: float) -> tuple[float, float]:
