@@ -52,7 +52,7 @@ from canitrain.estimate.communication import exchange
 from canitrain.estimate.handover import handover
 from canitrain.estimate.positives import positive_share
 from canitrain.estimate.shapes import time_shape
-from canitrain.estimate.step_time import StepTime, step_time
+from canitrain.estimate.step_time import step_time
 
 
 def profile_of(row: Row, traces: Path | None) -> ModelProfile | None:
@@ -107,22 +107,16 @@ def shape_of(run: Fresh, profile: ModelProfile, dataset: Dataset) -> BatchShape:
 def alone_s(run: Fresh, profile: ModelProfile, dataset: Dataset, calibration: Calibration) -> float:
     """Seconds of one step on the reference host without a loader, as ``check_detector_time.py`` has it."""
     recipe = recipe_of(run, profile)
-    return _step_s(
-        step_time(
-            profile,
-            recipe,
-            shape_of(run, profile, dataset),
-            find_card(run.card),
-            slowness=calibration.time.launch.old_torch_ratio.value,
-            bench=None,
-            calibration=calibration.time,
-            handover=handover(profile, recipe, dataset, calibration.host),
-        )
-    )
-
-
-def _step_s(step: StepTime) -> float:
-    return max(step.compute_s, step.launches_s) + step.waits_s + step.handover_s + step.communication_s
+    return step_time(
+        profile,
+        recipe,
+        shape_of(run, profile, dataset),
+        find_card(run.card),
+        slowness=calibration.time.launch.old_torch_ratio.value,
+        bench=None,
+        calibration=calibration.time,
+        handover=handover(profile, recipe, dataset, calibration.host),
+    ).training_s
 
 
 def as_it_ran_s(run: Fresh, profile: ModelProfile, dataset: Dataset, calibration: Calibration) -> float:
@@ -145,7 +139,7 @@ def as_it_ran_s(run: Fresh, profile: ModelProfile, dataset: Dataset, calibration
             reads_after=frozenset(ran.reads_after),
         )
     step = step_time(profile, recipe, shape, card, slowness=slowness, bench=None, calibration=time, handover=own)
-    step_s = _step_s(step) + ran.batch_s
+    step_s = step.training_s + ran.batch_s
     share = positive_share(MOST_POSITIVES, shape.boxes, time.positives_per_box.value)
     step_s += ran.sample_s * run.batch_size * MOST_POSITIVES * share
     if ran.head_launches is not None:

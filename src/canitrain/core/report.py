@@ -42,6 +42,9 @@ class Bottleneck(enum.Enum):
     """What connects several nodes."""
 
 
+OF_THE_CARD = (Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH)  # a quicker card would help
+
+
 class Resource(enum.Enum):
     """What can run out."""
 

@@ -13,7 +13,7 @@ from canitrain.core.gpu import GpuSpec
 from canitrain.core.hardware import Hardware
 from canitrain.core.profile import ModelProfile
 from canitrain.core.recipe import Recipe, Strategy
-from canitrain.core.report import Bottleneck, ScalingRow
+from canitrain.core.report import OF_THE_CARD, Bottleneck, ScalingRow
 from canitrain.core.time_calibration import TimeCalibration
 from canitrain.estimate.run_time import run_time
 
@@ -21,8 +21,8 @@ LEAST_SHARE = 0.25
 """Another GPU or node helps where it brings at least this share of what it could bring at best."""
 
 EACH_ITS_OWN = {
-    Strategy.DDP: {Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH, Bottleneck.LAUNCHES},
-    Strategy.DP: {Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH},
+    Strategy.DDP: (*OF_THE_CARD, Bottleneck.LAUNCHES),
+    Strategy.DP: OF_THE_CARD,
 }
 """What takes a GPU as long whether there are others or not, so that more of them cannot fail for it."""
 

@@ -13,7 +13,7 @@ from canitrain.core.calibration import Calibration
 from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.interval import Interval
 from canitrain.core.question import Question, RunEstimate
-from canitrain.core.report import Bottleneck, EvidenceSummary, GpuMemory, Memory, StepParts, Time
+from canitrain.core.report import OF_THE_CARD, Bottleneck, EvidenceSummary, GpuMemory, Memory, StepParts, Time
 from canitrain.core.target import CpuTarget, GpuTarget
 from canitrain.core.time_calibration import LevelWidth
 from canitrain.core.units import format_bytes, format_duration
@@ -23,7 +23,6 @@ LOADING = "loading"
 _WAITS_FOR_IMAGES = (Bottleneck.DECODE, Bottleneck.STORAGE)
 _SAME = 1 + 1e-9
 """Of two sums of the same numbers."""
-_OF_THE_CARD = (Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH)
 
 
 class Correction(Struct, frozen=True, kw_only=True):
@@ -208,7 +207,7 @@ def _time(time: Time, correction: Correction, ratio: float, width: LevelWidth, d
 def _bottleneck(time: Time, after: StepParts, device: Bottleneck) -> Bottleneck:
     """What the step of ``after`` waits for, which does not wait for images."""
     by_launches = after.launches_s > after.compute_s
-    if by_launches and time.bottleneck in {*_WAITS_FOR_IMAGES, *_OF_THE_CARD}:
+    if by_launches and time.bottleneck in {*_WAITS_FOR_IMAGES, *OF_THE_CARD}:
         return Bottleneck.LAUNCHES
     launched = time.bottleneck is Bottleneck.LAUNCHES and time.parts.launches_s > time.parts.compute_s
     return device if time.bottleneck in _WAITS_FOR_IMAGES or (launched and not by_launches) else time.bottleneck

@@ -5,7 +5,7 @@ from __future__ import annotations
 from canitrain.core.calibration import Calibration
 from canitrain.core.evidence import Evidence, EvidenceLevel
 from canitrain.core.question import Question, RunEstimate
-from canitrain.core.report import Bottleneck, EvidenceSummary, Scaling, StageMemory
+from canitrain.core.report import OF_THE_CARD, Bottleneck, EvidenceSummary, Scaling, StageMemory
 from canitrain.core.target import CpuTarget
 from canitrain.estimate.feed import feed
 from canitrain.estimate.gpu_scaling import gpu_scaling, last_that_helps, obstacle_after, shares_of
@@ -18,7 +18,6 @@ from canitrain.estimate.shapes import memory_shape, time_shape
 from canitrain.estimate.step_time import step_time
 from canitrain.estimate.time_evidence import time_evidence
 
-OF_THE_CARD = (Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH)
 MOSTLY_STARTS = (
     "most of the step is starts of kernels too small for the card, fitted on loops that waited for it after each step "
     "and perhaps too dear for today's"

@@ -9,7 +9,7 @@ from canitrain.core.fact import Known, Unknown
 from canitrain.core.hardware import Gpu
 from canitrain.core.network import NetworkUse
 from canitrain.core.recipe import most_workers
-from canitrain.core.report import Bottleneck, CardOption, Reason, Report, Resource, Scaling, Status
+from canitrain.core.report import OF_THE_CARD, CardOption, Reason, Report, Resource, Scaling, Status
 from canitrain.core.units import counted, format_bytes, format_duration, format_network
 from canitrain.render.figures import duration_interval, images_per_s, shows
 from canitrain.render.words import BOTTLENECK, CACHE, OPTIMIZER, PRECISION, STORAGE, image_size
@@ -33,7 +33,6 @@ def answer(report: Report) -> str:
 
 ALIKE_RATIO = 1.1
 """Slowest / fastest run up to which cards count as equally fast; a judgement of ours."""
-_OF_THE_CARD = (Bottleneck.GPU_COMPUTE, Bottleneck.GPU_MEMORY_BANDWIDTH)
 _CANNOT = {
     Resource.GPU_MEMORY: "does not fit",
     Resource.RAM: "lacks RAM to train",
@@ -169,7 +168,7 @@ def cards_line(cards: Sequence[CardOption]) -> str | None:
     fastest = [card for card in cards if card.total_s <= ALIKE_RATIO * fastest_s]
     waits = {card.bottleneck for card in fastest}
     (bottleneck,) = waits if len(waits) == 1 else (None,)
-    if len(fastest) == 1 or bottleneck is None or bottleneck in _OF_THE_CARD:
+    if len(fastest) == 1 or bottleneck is None or bottleneck in OF_THE_CARD:
         return None
     return f"the fastest {len(fastest)} are alike: they wait for {BOTTLENECK[bottleneck]}"
 
